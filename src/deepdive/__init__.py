@@ -1,0 +1,1 @@
+"""DeepDive: from a depthwise-separable CNN in PyTorch to a verified FPGA accelerator."""

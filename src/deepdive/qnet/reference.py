@@ -1,0 +1,123 @@
+"""The integer contract, executed: plain NumPy, one short function an operator, nothing clever.
+
+All engines (ONNX Runtime, C simulation, RTL) must give these codes, bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import singledispatch
+
+import numpy as np
+
+from deepdive.errors import DeepDiveError
+from deepdive.qnet.feature_map import FeatureMap
+from deepdive.qnet.graph import QNet
+from deepdive.qnet.ops import Add, ChannelScale, Conv, GlobalAvgPool, Linear, Node, Requantize, Rounding, Table
+
+Progress = Callable[[str], None]
+
+
+def run(net: QNet, images: np.ndarray, progress: Progress | None = None) -> dict[str, np.ndarray]:
+    """All feature maps of a batch, by name, NHWC codes; `progress` is told each node's name once it is done."""
+    check_images(net.input, images)
+    maps = {net.input.name: images}
+    for node in net.nodes:
+        codes = compute(node, net.inputs_of(node), tuple(maps[name] for name in node.inputs))
+        maps[node.name] = codes.astype(node.output.dtype)
+        if progress:
+            progress(node.name)
+    return maps
+
+
+def check_images(wanted: FeatureMap, images: np.ndarray) -> None:
+    """Refuse a batch whose dtype, shape or codes are not the network's."""
+    if images.dtype != wanted.dtype or images.shape[1:] != wanted.shape or images.ndim != 4:
+        raise DeepDiveError(
+            f"Input codes are {images.dtype}{images.shape}; the network wants "
+            f"{wanted.dtype}(batch, {', '.join(map(str, wanted.shape))})."
+        )
+    if images.size and (images.min() < wanted.q_min or images.max() > wanted.q_max):
+        raise DeepDiveError(f"Input codes leave {wanted.q_min}..{wanted.q_max}, the {wanted.bits} bits of the input.")
+
+
+def centred(codes: np.ndarray, feature_map: FeatureMap) -> np.ndarray:
+    """``q - z``, int32."""
+    return codes.astype(np.int32) - feature_map.zero_point_array
+
+
+def shift_right(values: np.ndarray, shift: np.ndarray | int, rounding: Rounding) -> np.ndarray:
+    """``(values + half) >> shift``; int64, arithmetic shift (floor)."""
+    shift = np.asarray(shift, dtype=np.int64)
+    half = np.left_shift(np.int64(1), shift - 1) if rounding == "half_up" else np.int64(0)
+    return (values + half) >> shift
+
+
+def requantize(acc: np.ndarray, how: Requantize, output: FeatureMap) -> np.ndarray:
+    """int32 accumulators (..., channels) to codes."""
+    scaled = shift_right(acc.astype(np.int64) * how.mult.astype(np.int64), how.shift, how.rounding)
+    return np.clip(scaled + output.uniform_zero_point, how.q_min, how.q_max)
+
+
+@singledispatch
+def compute(node: Node, types: tuple[FeatureMap, ...], codes: tuple[np.ndarray, ...]) -> np.ndarray:
+    """Codes that `node` writes, NHWC, from the codes it reads."""
+    raise NotImplementedError(type(node).__name__)
+
+
+@compute.register
+def _(node: Conv, types: tuple[FeatureMap, ...], codes: tuple[np.ndarray, ...]) -> np.ndarray:
+    top, left, bottom, right = node.padding
+    # Zero after centring is the zero point before it.
+    x = np.pad(centred(codes[0], types[0]), ((0, 0), (top, bottom), (left, right), (0, 0)))
+    acc = np.zeros((len(x), *node.output.shape), dtype=np.int64) + node.bias
+    height, width, out_channels = node.output.shape
+    for ky in range(node.kernel[0]):
+        for kx in range(node.kernel[1]):
+            rows = slice(ky, ky + (height - 1) * node.stride[0] + 1, node.stride[0])
+            columns = slice(kx, kx + (width - 1) * node.stride[1] + 1, node.stride[1])
+            acc += tap(x[:, rows, columns], node.centred_weight[:, ky, kx], node.groups)
+    return requantize(acc, node.requantize, node.output)
+
+
+def tap(x: np.ndarray, weight: np.ndarray, groups: int) -> np.ndarray:
+    """One position of the filter: (N, H, W, in) and (out, in / groups) to (N, H, W, out), int64."""
+    out_channels, per_group = weight.shape
+    if per_group == 1 and groups == out_channels:
+        return x * weight[:, 0].astype(np.int32)  # 9 bits times 9 bits
+    outputs = []
+    for inputs, kernel in zip(np.split(x, groups, axis=-1), np.split(weight, groups), strict=True):
+        # float64 holds every sum exactly (|acc| < 2**31 < 2**53) and multiplies matrices far faster than int64 does.
+        product = inputs.reshape(-1, per_group).astype(np.float64) @ kernel.T.astype(np.float64)
+        outputs.append(product.astype(np.int64).reshape(*x.shape[:3], out_channels // groups))
+    return np.concatenate(outputs, axis=-1)
+
+
+@compute.register
+def _(node: Linear, types: tuple[FeatureMap, ...], codes: tuple[np.ndarray, ...]) -> np.ndarray:
+    return compute(node.as_conv(), types, codes)
+
+
+@compute.register
+def _(node: Add, types: tuple[FeatureMap, ...], codes: tuple[np.ndarray, ...]) -> np.ndarray:
+    a, b = (centred(q, t).astype(np.int64) * m for q, t, m in zip(codes, types, node.mult, strict=True))
+    return np.clip(
+        shift_right(a + b, node.shift, node.rounding) + node.output.uniform_zero_point, node.q_min, node.q_max
+    )
+
+
+@compute.register
+def _(node: GlobalAvgPool, types: tuple[FeatureMap, ...], codes: tuple[np.ndarray, ...]) -> np.ndarray:
+    acc = centred(codes[0], types[0]).sum(axis=(1, 2), keepdims=True, dtype=np.int64)
+    return requantize(acc, node.requantize, node.output)
+
+
+@compute.register
+def _(node: ChannelScale, types: tuple[FeatureMap, ...], codes: tuple[np.ndarray, ...]) -> np.ndarray:
+    acc = centred(codes[0], types[0]) * centred(codes[1], types[1])
+    return requantize(acc, node.requantize, node.output)
+
+
+@compute.register
+def _(node: Table, types: tuple[FeatureMap, ...], codes: tuple[np.ndarray, ...]) -> np.ndarray:
+    return node.values[codes[0].astype(np.int32) - types[0].q_min]
