@@ -1,0 +1,1 @@
+"""The hardware wing's ground floor: streams, stages, compute units, boards, C++ templates and RTL modules."""

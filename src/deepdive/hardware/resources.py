@@ -1,0 +1,26 @@
+"""What a piece of hardware costs: DSP slices, LUTs, flip-flops, block RAMs, UltraRAMs."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Resources(BaseModel):
+    """Counts of FPGA primitives; `bram36` in halves, since a BRAM36 is two BRAM18."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dsp: int = 0
+    lut: int = 0
+    ff: int = 0
+    bram36: float = 0.0
+    uram: int = 0
+
+    def __add__(self, other: Resources) -> Resources:
+        return Resources(
+            dsp=self.dsp + other.dsp,
+            lut=self.lut + other.lut,
+            ff=self.ff + other.ff,
+            bram36=self.bram36 + other.bram36,
+            uram=self.uram + other.uram,
+        )

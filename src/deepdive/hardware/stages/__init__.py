@@ -1,0 +1,1 @@
+"""The stages: each one a contract (streams, folding, cycles, cost) that the C++ templates and the RTL keep."""
