@@ -49,8 +49,8 @@ NEVER = {"torchvision", "timm", "pickle", "cloudpickle"}
 def imported_modules(source: str, module: tuple[str, ...], is_package: bool) -> Iterator[tuple[int, str]]:
     """Yield (line, dotted name) of everything that a file imports, in functions and under TYPE_CHECKING too.
 
-    `module` is the file's own dotted name in parts. `from a import b` yields `a.b`: whether b is a module or a value, its
-    first two parts name the room.
+    `module` is the file's own dotted name in parts. `from a import b` yields `a.b`: whether b is a module or a value,
+    its first two parts name the room.
     """
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -125,20 +125,44 @@ def test_there_are_files_to_check() -> None:
     ("module", "source", "reason"),
     [
         ("qnet.graph", "import torch", "line 1: 'torch' belongs to the network wing, 'qnet' does not"),
-        ("compiler.explore", "x = 1\nimport torch.nn as nn", "line 2: 'torch.nn' belongs to the network wing, 'compiler' does not"),
-        ("report.page", "from accelerate import A", "line 1: 'accelerate.A' belongs to the network wing, 'report' does not"),
+        (
+            "compiler.explore",
+            "x = 1\nimport torch.nn as nn",
+            "line 2: 'torch.nn' belongs to the network wing, 'compiler' does not",
+        ),
+        (
+            "report.page",
+            "from accelerate import A",
+            "line 1: 'accelerate.A' belongs to the network wing, 'report' does not",
+        ),
         ("models.zoo", "import torchvision.models", "line 1: 'torchvision' is never imported"),
         ("qnet.graph", "from deepdive.hardware import board", "line 1: 'qnet' is on floor 1, 'hardware' on floor 1"),
         ("qnet.graph", "from ..hardware import board", "line 1: 'qnet' is on floor 1, 'hardware' on floor 1"),
         ("qnet.importers.paper", "from ... import compiler", "line 1: 'qnet' is on floor 1, 'compiler' on floor 2"),
-        ("models.zoo", "def f():\n    from deepdive.compiler import partition", "line 2: 'models' and 'compiler' stand in different wings"),
-        ("simulation.csim", "from deepdive import training", "line 1: 'simulation' and 'training' stand in different wings"),
-        ("backends.vitis", "import deepdive.simulation.csim", "line 1: 'backends' is on floor 3, 'simulation' on floor 4"),
+        (
+            "models.zoo",
+            "def f():\n    from deepdive.compiler import partition",
+            "line 2: 'models' and 'compiler' stand in different wings",
+        ),
+        (
+            "simulation.csim",
+            "from deepdive import training",
+            "line 1: 'simulation' and 'training' stand in different wings",
+        ),
+        (
+            "backends.vitis",
+            "import deepdive.simulation.csim",
+            "line 1: 'backends' is on floor 3, 'simulation' on floor 4",
+        ),
         ("quantization.lower", "from deepdive import load", "line 1: 'quantization' is on floor 2, 'api' on floor 6"),
-        ("report.page", "import importlib\nimportlib.import_module('deepdive.cli')", "line 2: 'report' is on floor 5, 'cli' on floor 6"),
+        (
+            "report.page",
+            "import importlib\nimportlib.import_module('deepdive.cli')",
+            "line 2: 'report' is on floor 5, 'cli' on floor 6",
+        ),
         ("errors", "from deepdive.files import write", "line 1: 'errors' is on floor 0, 'files' on floor 0"),
     ],
-)  # fmt: skip
+)
 def test_checker_finds_a_breach(module: str, source: str, reason: str) -> None:
     assert breaches(source, ("deepdive", *module.split("."))) == [reason]
 
