@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from deepdive.hardware.resources import Resources
 
 BRAM18_SHAPES = ((16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 36))
 """(depth, width) of a BRAM18 in simple dual-port mode: UG573, table 1-2 (512x36 is simple dual-port only)."""
@@ -15,7 +18,10 @@ LUTRAM_LIMIT_BITS = 64 * 64
 
 
 class Memory(BaseModel):
-    """`banks` equal memories of `depth` words of `width` bits, one read and one write port each."""
+    """`banks` equal memories of `depth` words of `width` bits, one read and one write port each.
+
+    `storage` names the primitive, or lets depth and size decide.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -24,14 +30,18 @@ class Memory(BaseModel):
     width: int = Field(ge=1)
     banks: int = Field(default=1, ge=1)
     read_only: bool = False
+    storage: Literal["auto", "distributed", "block"] = "auto"
 
     @property
     def bits(self) -> int:
+        """Bits held, all banks."""
         return self.depth * self.width * self.banks
 
     @property
     def style(self) -> Literal["distributed", "block"]:
         """Which primitive holds it."""
+        if self.storage != "auto":
+            return self.storage
         return "distributed" if self.depth <= 64 or self.depth * self.width <= LUTRAM_LIMIT_BITS else "block"
 
     @property
@@ -44,7 +54,25 @@ class Memory(BaseModel):
 
     @property
     def lut(self) -> int:
-        """LUTs of distributed RAM: 64 words of one bit a LUT6 for ROM, for RAM with its own read port as well."""
+        """LUTs of distributed memory; 0 for block RAM.
+
+        A LUT6 is 64 words of one bit. F7 and F8 multiplexers join four of them for nothing (UG574, ROM256X1); deeper
+        ones cost a LUT6 for every 4:1 multiplexer. A RAM with a read port of its own has 7 bits in the 8 LUTs of a
+        SLICEM (UG574, RAM64M8), the eighth feeding the write address.
+        """
         if self.style == "block":
             return 0
-        return self.banks * math.ceil(self.depth / 64) * self.width
+        cells = math.ceil(self.depth / 64)
+        multiplexers = math.ceil((math.ceil(self.depth / 256) - 1) / 3)
+        port = 0 if self.read_only else math.ceil(self.width / 7) * cells
+        return self.banks * ((cells + multiplexers) * self.width + port)
+
+    @property
+    def resources(self) -> Resources:
+        """Cost of all banks."""
+        return Resources(lut=self.lut, bram36=self.bram36)
+
+
+def total(memories: Iterable[Memory]) -> Resources:
+    """Cost of several memories."""
+    return sum((memory.resources for memory in memories), Resources())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Resources(BaseModel):
@@ -10,11 +10,11 @@ class Resources(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    dsp: int = 0
-    lut: int = 0
-    ff: int = 0
-    bram36: float = 0.0
-    uram: int = 0
+    dsp: int = Field(default=0, ge=0)
+    lut: int = Field(default=0, ge=0)
+    ff: int = Field(default=0, ge=0)
+    bram36: float = Field(default=0.0, ge=0)
+    uram: int = Field(default=0, ge=0)
 
     def __add__(self, other: Resources) -> Resources:
         return Resources(

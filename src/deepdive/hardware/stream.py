@@ -1,8 +1,14 @@
-"""What flows between two stages: a feature map row by row, pixel by pixel, channels innermost, `lanes` channels a beat."""
+"""What flows between two stages: a feature map row by row, pixel by pixel, channels innermost, in beats of `lanes`."""
 
 from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from deepdive.hardware.memory import Memory
+from deepdive.hardware.resources import Resources
+
+SRL_DEPTH = 32
+"""A LUT of a SLICEM is a shift register of 32 bits (UG574, SRLC32E): the cheapest shallow FIFO."""
 
 
 class Stream(BaseModel):
@@ -44,3 +50,22 @@ class Stream(BaseModel):
     def beat_bits(self) -> int:
         """Bits a beat."""
         return self.taps * self.lanes * self.bits
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of the feature map that it carries."""
+        return self.height, self.width, self.channels
+
+    @property
+    def resources(self) -> Resources:
+        """Modelled cost of the FIFO.
+
+        Two deep is a pair of registers with a multiplexer; up to 32 deep a shift register a bit; beyond that a memory
+        with read and write pointers. Every kind has an output register and a counter or two.
+        """
+        if self.depth == 2:
+            return Resources(lut=self.beat_bits + 6, ff=2 * self.beat_bits + 4)
+        control = Resources(lut=4 * self.depth.bit_length(), ff=self.beat_bits + 3 * self.depth.bit_length())
+        if self.depth <= SRL_DEPTH:
+            return control + Resources(lut=self.beat_bits)
+        return control + Memory(name=self.name, depth=self.depth, width=self.beat_bits).resources

@@ -1,1 +1,33 @@
 """The stages: each one a contract (streams, folding, cycles, cost) that the C++ templates and the RTL keep."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from deepdive.hardware.stages.add import ResidualAdd
+from deepdive.hardware.stages.dense import Dense
+from deepdive.hardware.stages.depthwise import Depthwise
+from deepdive.hardware.stages.fork import Fork
+from deepdive.hardware.stages.pool import GlobalAveragePool
+from deepdive.hardware.stages.repack import Repack
+from deepdive.hardware.stages.stage import PIPELINE_CYCLES, Requantizer, Stage
+from deepdive.hardware.stages.window import Window
+
+AnyStage = Annotated[
+    Window | Dense | Depthwise | ResidualAdd | GlobalAveragePool | Fork | Repack, Field(discriminator="kind")
+]
+"""Every stage there is, told apart by `kind`; what a Design's JSON holds."""
+
+__all__ = [
+    "PIPELINE_CYCLES",
+    "AnyStage",
+    "Dense",
+    "Depthwise",
+    "Fork",
+    "GlobalAveragePool",
+    "Repack",
+    "Requantizer",
+    "ResidualAdd",
+    "Stage",
+    "Window",
+]

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from deepdive.hardware.memory import Memory
+from deepdive.hardware.memory import Memory, total
 from deepdive.hardware.resources import Resources
 from deepdive.hardware.stages.stage import Requantizer, Stage
 from deepdive.hardware.stream import Stream
@@ -19,6 +19,10 @@ class Dense(Stage):
     The first output group reads the pixel from the stream and keeps it; later groups read it back. A finished group
     of accumulators is requantized `output.lanes` channels a step while the next group accumulates, so
     ``input.groups * output.lanes >= out_parallel`` and the requantizers are shared.
+
+    A grouped convolution (`conv_groups` > 1, not depthwise) runs as a dense one whose weights are filled up with zeros.
+    Weights lie on chip (block RAM or, when shallow, LUTs), on chip in LUTs (`distributed`), or are read from external
+    memory in the order of use, one word a step (`external`).
     """
 
     kind: Literal["conv", "pointwise", "linear"]
@@ -28,14 +32,20 @@ class Dense(Stage):
     out_parallel: int = Field(ge=1)
     weight_bits: int = Field(ge=2, le=8)
     requantizer: Requantizer
-    weights: Literal["on_chip", "external"] = "on_chip"
+    weights: Literal["on_chip", "distributed", "external"] = "on_chip"
+    conv_groups: int = Field(default=1, ge=1)
 
     @model_validator(mode="after")
     def _folding(self) -> Dense:
         if self.output.channels % self.out_parallel or self.out_parallel % self.output.lanes:
-            raise ValueError(f"stage '{self.name}': out_parallel {self.out_parallel} does not fit {self.output.channels}")
+            raise ValueError(
+                f"stage '{self.name}': out_parallel {self.out_parallel} must divide {self.output.channels} channels "
+                f"and be a multiple of {self.output.lanes} lanes"
+            )
         if self.input.groups * self.output.lanes < self.out_parallel:
             raise ValueError(f"stage '{self.name}': {self.output.lanes} requantizers cannot follow the accumulators")
+        if (self.input.height, self.input.width) != (self.output.height, self.output.width) or self.output.taps != 1:
+            raise ValueError(f"stage '{self.name}': input and output maps differ in size")
         return self
 
     @property
@@ -56,33 +66,71 @@ class Dense(Stage):
         return self.output.height * self.output.width * self.input.groups * self.out_groups
 
     @property
+    def fill_beats(self) -> int:
+        return self.input.groups
+
+    @property
+    def drain_cycles(self) -> int:
+        """The last pixel's later output groups, then the requantizers' turns for the last of them."""
+        return self.input.groups * (self.out_groups - 1) + self.out_parallel // self.output.lanes - 1
+
+    @property
+    def macs(self) -> int:
+        return self.output.height * self.output.width * self.weight_count // self.conv_groups
+
+    @property
     def multipliers(self) -> int:
         return self.input.taps * self.input.lanes * self.out_parallel
 
     @property
+    def weight_count(self) -> int:
+        """Weights held, those that only fill up groups included."""
+        return self.input.taps * self.input.channels * self.output.channels
+
+    @property
+    def weight_bits_total(self) -> int:
+        return self.weight_count * self.weight_bits
+
+    @property
+    def external_bytes(self) -> int:
+        return self.interval_cycles * self.weight_word_bits // 8 if self.weights == "external" else 0
+
+    @property
+    def weight_word_bits(self) -> int:
+        """Bits of the weights used in one step."""
+        return self.multipliers * self.weight_bits
+
+    @property
     def memories(self) -> tuple[Memory, ...]:
+        """The weights, one word a step; bias, mult and shift; the pixel that later output groups read again."""
         rom = Memory(
             name="weights",
             depth=self.input.groups * self.out_groups,
-            width=self.multipliers * self.weight_bits,
+            width=self.weight_word_bits,
             read_only=True,
+            storage="distributed" if self.weights == "distributed" else "auto",
         )
-        scales = Memory(
-            name="scales",
-            depth=self.output.groups,
-            width=self.output.lanes * (32 + 16 + 6),
-            read_only=True,
-        )
+        scales = self.requantizer.scales(self.output, bias=True)
         pixel = Memory(name="pixel", depth=self.input.groups, width=self.input.beat_bits)
         return (
-            *((rom,) if self.weights == "on_chip" else ()),
-            scales,
+            *((rom,) if self.weights != "external" else ()),
+            *((scales,) if scales else ()),
             *((pixel,) if self.out_groups > 1 else ()),
         )
 
     def resources(self) -> Resources:
-        return Resources(
-            dsp=self.multipliers + self.output.lanes,
-            lut=sum(m.lut for m in self.memories),
-            bram36=sum(m.bram36 for m in self.memories),
+        """Memories, requantizers, and a DSP48E2 a multiplication.
+
+        Additions: half of them ride in the DSP's own adder (multiply-add along the cascade), the others are fabric
+        adders of a product's 18 bits, a LUT and a register a bit. Each output channel keeps its accumulator and a copy
+        that waits for the requantizer. An external weight port is an AXI read master of 128 bits (about 900 LUT).
+        """
+        adders = 9 * self.multipliers
+        kept = self.out_parallel * self.requantizer.acc_bits
+        port = Resources(lut=900, ff=1300, bram36=2) if self.weights == "external" else Resources()
+        own = Resources(
+            dsp=self.multipliers,
+            lut=adders + kept + 100,
+            ff=adders + 2 * kept + self.input.beat_bits + 100,
         )
+        return own + port + self.requantizer.resources(self.output) + total(self.memories)

@@ -11,6 +11,11 @@ from deepdive.hardware.memory import Memory
 from deepdive.hardware.resources import Resources
 from deepdive.hardware.stream import Stream
 
+PIPELINE_CYCLES = 16
+"""Clock cycles from a stage's input beat to the output beat that depends on it, at most (the loop's iteration
+latency): a multiplier takes 3-4, an adder tree of 576 inputs 5-10 at two levels a cycle, the requantizer 5. A stage
+whose pipeline stalls may hold as many beats."""
+
 
 class Stage(BaseModel):
     """A hardware process that runs for ever, one step a clock cycle (II = 1).
@@ -40,14 +45,39 @@ class Stage(BaseModel):
         """Clock cycles a frame in steady state, never stalled: the trip count of the stage's one loop."""
 
     @property
+    def fill_beats(self) -> int:
+        """Beats of the first input that are taken before the first output beat can be written, that beat included."""
+        return 1
+
+    @property
+    def drain_cycles(self) -> int:
+        """Steps left when the last input beat has been taken."""
+        return 0
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates a frame that the network asks for."""
+        return 0
+
+    @property
     def multipliers(self) -> int:
         """Multiply-accumulates a clock cycle."""
+        return 0
+
+    @property
+    def weight_bits_total(self) -> int:
+        """Bits of weights, on chip or not."""
         return 0
 
     @property
     def memories(self) -> tuple[Memory, ...]:
         """Every memory of the stage, banked as its ports need."""
         return ()
+
+    @property
+    def external_bytes(self) -> int:
+        """Bytes a frame read from external memory."""
+        return 0
 
     @abstractmethod
     def resources(self) -> Resources:
@@ -66,3 +96,23 @@ class Requantizer(BaseModel):
     mult_bits: int = Field(ge=1, le=16)
     per_channel: bool = True
     rounding: Literal["half_up", "floor"] = "half_up"
+
+    def scales(self, output: Stream, *, bias: bool) -> Memory | None:
+        """ROM of bias (32 bits), mult (16) and shift (6), `output.lanes` channels a word; None when nothing differs."""
+        word = (32 if bias else 0) + (22 if self.per_channel else 0)
+        if not word:
+            return None
+        return Memory(name="scales", depth=output.groups, width=output.lanes * word, read_only=True)
+
+    def resources(self, output: Stream) -> Resources:
+        """Modelled cost of `output.lanes` requantizers.
+
+        A DSP48E2 multiplies 27 x 18 bits (UG579): one while the accumulator has at most 27 bits, else two. When the
+        shift differs by channel it is a barrel shifter of about three levels of 4:1 multiplexers, a LUT6 a bit each,
+        the lower levels shared by the bits that rounding drops: 2 LUTs a product bit. Rounding rides on the DSP's
+        C port; zero point, clip and selection take 3 LUTs an output bit.
+        """
+        product = self.acc_bits + self.mult_bits
+        lut = (2 * product if self.per_channel else 0) + 3 * output.bits
+        dsp = 1 if self.acc_bits <= 27 else 2
+        return Resources(dsp=dsp * output.lanes, lut=lut * output.lanes, ff=(product + 2 * output.bits) * output.lanes)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from deepdive.hardware.memory import Memory
+from pydantic import Field, model_validator
+
+from deepdive.hardware.memory import Memory, total
 from deepdive.hardware.resources import Resources
 from deepdive.hardware.stages.stage import Stage
 from deepdive.hardware.stream import Stream
@@ -16,6 +18,9 @@ class Window(Stage):
     The loop runs over the input raster: a step takes one beat and may give one window. Taps in the padding are
     replaced by the zero point, so padding costs no steps: the window that needs pixels right of or below the map is
     emitted while the next pixels (of the next frame, too) come in, and the frame interval is the beats of the input.
+    Only padding beyond "same" makes the raster of windows larger than the map, and then that raster counts.
+
+    `padding` is (top, left, bottom, right); `zero_point` is one for the map or one a channel.
     """
 
     kind: Literal["window"] = "window"
@@ -24,7 +29,19 @@ class Window(Stage):
     kernel: tuple[int, int]
     stride: tuple[int, int]
     padding: tuple[int, int, int, int]
-    zero_point: tuple[int, ...]
+    zero_point: tuple[int, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _shapes(self) -> Window:
+        source, result = self.input, self.output
+        wanted = tuple((side - 1) // step + 1 for side, step in zip(self.raster, self.stride, strict=True))
+        if (result.height, result.width) != wanted or result.taps != self.kernel[0] * self.kernel[1]:
+            raise ValueError(f"stage '{self.name}': its output is not {wanted} windows of kernel {self.kernel}")
+        if (source.channels, source.lanes, source.bits, source.taps) != (result.channels, result.lanes, result.bits, 1):
+            raise ValueError(f"stage '{self.name}': input and output differ in channels, lanes or bits")
+        if len(self.zero_point) not in (1, source.channels):
+            raise ValueError(f"stage '{self.name}': {len(self.zero_point)} zero points for {source.channels} channels")
+        return self
 
     @property
     def inputs(self) -> tuple[Stream, ...]:
@@ -35,21 +52,54 @@ class Window(Stage):
         return (self.output,)
 
     @property
+    def raster(self) -> tuple[int, int]:
+        """(rows, columns) of window positions before the stride."""
+        top, left, bottom, right = self.padding
+        return (
+            self.input.height + top + bottom - self.kernel[0] + 1,
+            self.input.width + left + right - self.kernel[1] + 1,
+        )
+
+    @property
+    def row_pixels(self) -> int:
+        """Steps a row, over the groups: the wider of the input's and the windows' raster."""
+        return max(self.input.width, self.raster[1])
+
+    @property
     def interval_cycles(self) -> int:
-        return self.input.beats
+        return max(self.input.height, self.raster[0]) * self.row_pixels * self.input.groups
+
+    @property
+    def lag_pixels(self) -> int:
+        """How many pixels of the raster the window's last tap runs ahead of its padded top left corner."""
+        ahead = (self.kernel[0] - 1 - self.padding[0]) * self.row_pixels + self.kernel[1] - 1 - self.padding[1]
+        return max(ahead, 0)
+
+    @property
+    def fill_beats(self) -> int:
+        return min(self.lag_pixels * self.input.groups + 1, self.input.beats)
+
+    @property
+    def drain_cycles(self) -> int:
+        """Steps from the map's last pixel to the last tap of the last window, which may lie in the padding."""
+        row = (self.output.height - 1) * self.stride[0] + self.kernel[0] - 1 - self.padding[0]
+        column = (self.output.width - 1) * self.stride[1] + self.kernel[1] - 1 - self.padding[1]
+        beyond = (row - (self.input.height - 1)) * self.row_pixels + column - (self.input.width - 1)
+        return max(beyond, 0) * self.input.groups
 
     @property
     def memories(self) -> tuple[Memory, ...]:
-        """kernel_h - 1 line buffers of a row each; kernel_w - 1 column memories of a pixel each, all rows wide."""
+        """Lines and columns, each one memory whose word is read, shifted and written back in one step.
+
+        A word of `lines` holds the kernel_h - 1 pixels above the new one; a word of `columns` the kernel_w - 1 columns
+        to its left, kernel_h pixels high.
+        """
         word = self.input.lanes * self.input.bits
         lines, columns = self.kernel[0] - 1, self.kernel[1] - 1
-        row = Memory(name="lines", depth=self.input.width * self.input.groups, width=word, banks=max(lines, 1))
-        column = Memory(name="columns", depth=self.input.groups, width=word * self.kernel[0], banks=max(columns, 1))
+        row = Memory(name="lines", depth=self.input.width * self.input.groups, width=word * max(lines, 1))
+        column = Memory(name="columns", depth=self.input.groups, width=word * self.kernel[0] * max(columns, 1))
         return (*((row,) if lines else ()), *((column,) if columns else ()))
 
     def resources(self) -> Resources:
-        taps = self.output.taps * self.output.lanes * self.output.bits
-        own = Resources(lut=taps + 150, ff=taps + 120)
-        return own + Resources(
-            lut=sum(m.lut for m in self.memories), bram36=sum(m.bram36 for m in self.memories)
-        )
+        """Memories; one register and one multiplexer with the zero point a tap; counters for row, column and group."""
+        return total(self.memories) + Resources(lut=self.output.beat_bits + 150, ff=self.output.beat_bits + 120)

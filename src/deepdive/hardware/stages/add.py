@@ -1,0 +1,53 @@
+"""Residual add: two streams of one shape, each with its own scale, into one."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import model_validator
+
+from deepdive.hardware.resources import Resources
+from deepdive.hardware.stages.stage import Stage
+from deepdive.hardware.stream import Stream
+
+
+class ResidualAdd(Stage):
+    """A step takes a beat of both inputs and gives ``clip((((a - z_a) * m_a + (b - z_b) * m_b + half) >> s) + z)``.
+
+    `input_a` and `input_b` are the network node's inputs in its order; its constants are looked up by `node`.
+    """
+
+    kind: Literal["add"] = "add"
+    node: str
+    input_a: Stream
+    input_b: Stream
+    output: Stream
+
+    @model_validator(mode="after")
+    def _shapes(self) -> ResidualAdd:
+        if len({(s.shape, s.lanes, s.taps) for s in (self.input_a, self.input_b, self.output)}) != 1:
+            raise ValueError(f"stage '{self.name}': its three streams differ in shape or lanes")
+        return self
+
+    @property
+    def inputs(self) -> tuple[Stream, ...]:
+        return self.input_a, self.input_b
+
+    @property
+    def outputs(self) -> tuple[Stream, ...]:
+        return (self.output,)
+
+    @property
+    def interval_cycles(self) -> int:
+        return self.output.beats
+
+    def resources(self) -> Resources:
+        """Both factors are constants of the design, so the products are tables in LUTs, never DSPs.
+
+        A product of 8 bits and a 16-bit constant is a ROM of 256 words of 24 bits: four LUT6 a bit, joined by F7 and F8
+        multiplexers. The sum takes 25 LUTs; zero point and clip 3 an output bit; the shift is wiring.
+        """
+        lanes, product = self.output.lanes, 24
+        tables = sum(product * max(1, (1 << stream.bits) // 64) for stream in self.inputs)
+        lut = tables + product + 1 + 3 * self.output.bits
+        return Resources(lut=lut * lanes + 40, ff=(3 * product + 2 * self.output.bits) * lanes + 40)

@@ -1,0 +1,70 @@
+"""Depthwise: one filter a channel, on windows."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from deepdive.hardware.memory import Memory, total
+from deepdive.hardware.resources import Resources
+from deepdive.hardware.stages.stage import Requantizer, Stage
+from deepdive.hardware.stream import Stream
+
+
+class Depthwise(Stage):
+    """`input.taps * input.lanes` multipliers: a step takes the windows of `lanes` channels and gives their outputs.
+
+    For every pixel: for every group of lanes: one step. The weight word of group g holds (tap, lane), taps outermost,
+    as the windows do.
+    """
+
+    kind: Literal["depthwise"] = "depthwise"
+    node: str
+    input: Stream
+    output: Stream
+    weight_bits: int = Field(ge=2, le=8)
+    requantizer: Requantizer
+
+    @model_validator(mode="after")
+    def _shapes(self) -> Depthwise:
+        if self.input.shape != self.output.shape or self.input.lanes != self.output.lanes or self.output.taps != 1:
+            raise ValueError(f"stage '{self.name}': windows {self.input.shape} do not fit output {self.output.shape}")
+        return self
+
+    @property
+    def inputs(self) -> tuple[Stream, ...]:
+        return (self.input,)
+
+    @property
+    def outputs(self) -> tuple[Stream, ...]:
+        return (self.output,)
+
+    @property
+    def interval_cycles(self) -> int:
+        return self.output.beats
+
+    @property
+    def macs(self) -> int:
+        return self.output.height * self.output.width * self.output.channels * self.input.taps
+
+    @property
+    def multipliers(self) -> int:
+        return self.input.taps * self.input.lanes
+
+    @property
+    def weight_bits_total(self) -> int:
+        return self.input.taps * self.input.channels * self.weight_bits
+
+    @property
+    def memories(self) -> tuple[Memory, ...]:
+        """The weights of a group of lanes a word; bias, mult and shift."""
+        rom = Memory(name="weights", depth=self.input.groups, width=self.multipliers * self.weight_bits, read_only=True)
+        scales = self.requantizer.scales(self.output, bias=True)
+        return (rom, *((scales,) if scales else ()))
+
+    def resources(self) -> Resources:
+        """Memories, requantizers, a DSP48E2 a multiplication; half of the additions in fabric, as in `Dense`."""
+        adders = 9 * self.multipliers
+        own = Resources(dsp=self.multipliers, lut=adders + 60, ff=adders + self.input.beat_bits + 60)
+        return own + self.requantizer.resources(self.output) + total(self.memories)
