@@ -42,16 +42,21 @@ class FeatureMap:
         if not self.name:
             raise DeepDiveError("A feature map has an empty name; give every tensor a name.")
         if len(self.shape) != 3 or any(not isinstance(n, int) or n < 1 for n in self.shape):
-            raise DeepDiveError(f"Feature map '{self.name}' has shape {self.shape}; want (height, width, channels) >= 1.")
+            raise DeepDiveError(
+                f"Feature map '{self.name}' has shape {self.shape}; want (height, width, channels) >= 1."
+            )
         if math.prod(self.shape) > MAX_ELEMENTS:
             raise DeepDiveError(
                 f"Feature map '{self.name}' has {math.prod(self.shape)} elements; at most {MAX_ELEMENTS} are allowed."
             )
         if not 2 <= self.bits <= 8:
             raise DeepDiveError(f"Feature map '{self.name}' has {self.bits} bits; choose 2 to 8.")
+        # Plain Python numbers, and one zero point as a number: equal feature maps are equal after a trip through a file.
+        object.__setattr__(self, "scale", float(self.scale))
         if not (math.isfinite(self.scale) and self.scale > 0):
             raise DeepDiveError(f"Feature map '{self.name}' has scale {self.scale}; it must be finite and positive.")
-        points = self.zero_points
+        points = tuple(int(z) for z in self.zero_points)
+        object.__setattr__(self, "zero_point", points if len(points) > 1 else points[0] if points else ())
         if len(points) not in (1, self.shape[2]):
             raise DeepDiveError(
                 f"Feature map '{self.name}' has {len(points)} zero points; want 1 or {self.shape[2]} (one a channel)."

@@ -58,7 +58,9 @@ class Preprocess:
             picture = picture.resize((width, height), how)
         else:
             scale = self.resize_short / min(picture.size)
-            wide, high = (max(round(side * scale), least) for side, least in zip(picture.size, (width, height), strict=True))
+            wide, high = (
+                max(round(side * scale), least) for side, least in zip(picture.size, (width, height), strict=True)
+            )
             picture = picture.resize((wide, high), how)
             left, top = (wide - width) // 2, (high - height) // 2
             picture = picture.crop((left, top, left + width, top + height))
@@ -82,14 +84,18 @@ def open_picture(path: str | Path) -> Image.Image:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             picture = Image.open(path)
             if picture.width * picture.height > MAX_PIXELS:
-                raise DeepDiveError(f"Image '{path}' has {picture.width}x{picture.height} pixels; at most {MAX_PIXELS}.")
+                raise DeepDiveError(
+                    f"Image '{path}' has {picture.width}x{picture.height} pixels; at most {MAX_PIXELS}."
+                )
             picture.load()
     except FileNotFoundError:
         raise DeepDiveError(f"There is no image '{path}'; check the path.") from None
     except DeepDiveError:
         raise
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DeepDiveError(f"'{path}' is no readable image ({error}); use JPEG, PNG or another format of Pillow.") from None
+        raise DeepDiveError(
+            f"'{path}' is no readable image ({error}); use JPEG, PNG or another format of Pillow."
+        ) from None
     return picture
 
 
