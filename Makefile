@@ -22,7 +22,7 @@ setup: $(STAMP) ## make .venv and install DeepDive with all its extras
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "DeepDive needs Python 3.11 or newer, '$(PYTHON)' is not: run make PYTHON=/path/to/python3.11" >&2; exit 2; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || \
 		{ $(PYTHON) -m venv --clear --without-pip $(VENV) && $(PYTHON) -m pip --python $(BIN)/python install $(PIP_FLAGS) pip; }
 	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) --constraint constraints.txt --editable '.[demo,rtl,test,lint]'
 	@touch $@
@@ -42,6 +42,6 @@ format: $(STAMP) ## let ruff format and mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-clean: ## remove what the flow and the tools wrote; .venv stays
-	rm -rf build dist demo run runs report.html .mypy_cache .ruff_cache .pytest_cache .hypothesis
+clean: ## remove builds and caches; .venv and training runs stay
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -48,3 +49,16 @@ def test_every_explained_library_is_a_requirement() -> None:
 
 def test_torchvision_and_timm_are_no_dependency() -> None:
     assert not {"torchvision", "timm"} & pins().keys()
+
+
+def test_the_package_is_typed() -> None:
+    assert (REPOSITORY / "src" / "deepdive" / "py.typed").exists()
+
+
+def test_git_ignores_no_file_of_the_package() -> None:
+    """What git ignores, the wheel leaves out: headers, board files and templates must not match .gitignore."""
+    command = ["git", "ls-files", "--others", "--ignored", "--exclude-standard", "src"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip("this is no git repository")
+    assert [line for line in done.stdout.splitlines() if "__pycache__" not in line] == []

@@ -148,7 +148,7 @@ def test_images_of_ones_own_network(own: str) -> None:
             {},
             "Module 'own_network' has no 'Nett'; did you mean 'Net'? Known: ModelSpec, Net, broken, ready, wrong",
         ),
-        ("number", {}, "'own_network:number' is a int; name a function or class that gives an nn.Module."),
+        ("number", {}, "'own_network:number' is of type int; name a function or class that gives an nn.Module."),
         ("wrong", {}, "'own_network:wrong' gave a str; it must return a torch.nn.Module."),
         ("broken", {}, "'own_network:broken' could not be built: ValueError: no luck."),
         ("Net", {"width": 0.5}, "'own_network:Net' takes no 'width'; leave it out, or give the callable such"),
