@@ -150,7 +150,9 @@ def find(model: str) -> ModelSpec:
             return ModelSpec(model, f"your own '{model}'", make=lambda: found)
         if callable(found):
             return ModelSpec(model, f"your own '{model}'", make=found)
-        raise DeepDiveError(f"'{model}' is of type {type(found).__name__}; name a function or class that gives an nn.Module.")
+        raise DeepDiveError(
+            f"'{model}' is of type {type(found).__name__}; name a function or class that gives an nn.Module."
+        )
     if model not in ZOO:
         raise DeepDiveError(
             f"There is no model '{model}'{nearest(model, ZOO)}, or package.module:callable of your own."
