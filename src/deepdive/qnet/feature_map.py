@@ -11,6 +11,7 @@ from deepdive.errors import DeepDiveError
 
 MAX_ELEMENTS = 1 << 28
 """No feature map or weight array of a network may hold more elements: sizes are checked before memory is taken."""
+MAX_NAME = 1000
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class FeatureMap:
     def __post_init__(self) -> None:
         if not self.name:
             raise DeepDiveError("A feature map has an empty name; give every tensor a name.")
+        if not self.name.isprintable() or len(self.name) > MAX_NAME:
+            raise DeepDiveError(f"Feature map {self.name!r:.80} wants a name of 1 to {MAX_NAME} printable characters.")
         if len(self.shape) != 3 or any(not isinstance(n, int) or n < 1 for n in self.shape):
             raise DeepDiveError(
                 f"Feature map '{self.name}' has shape {self.shape}; want (height, width, channels) >= 1."
@@ -51,7 +54,7 @@ class FeatureMap:
             )
         if not 2 <= self.bits <= 8:
             raise DeepDiveError(f"Feature map '{self.name}' has {self.bits} bits; choose 2 to 8.")
-        # Plain Python numbers, and one zero point as a number: equal feature maps are equal after a trip through a file.
+        # Plain numbers, so that feature maps are still equal after a trip through a file.
         object.__setattr__(self, "scale", float(self.scale))
         if not (math.isfinite(self.scale) and self.scale > 0):
             raise DeepDiveError(f"Feature map '{self.name}' has scale {self.scale}; it must be finite and positive.")
@@ -63,7 +66,8 @@ class FeatureMap:
             )
         if any(not self.q_min <= z <= self.q_max for z in points):
             raise DeepDiveError(
-                f"Feature map '{self.name}' has zero point {self.zero_point} outside its codes {self.q_min}..{self.q_max}."
+                f"Feature map '{self.name}' has zero point {self.zero_point} outside its codes "
+                f"{self.q_min}..{self.q_max}."
             )
 
     @property

@@ -40,10 +40,13 @@ class Requantize:
         for label, values, dtype in (("mult", self.mult, np.uint16), ("shift", self.shift, np.uint8)):
             if values.dtype != dtype or values.shape not in ((1,), (channels,)):
                 raise DeepDiveError(
-                    f"'{name}': {label} is {values.dtype}{values.shape}; want {np.dtype(dtype)} of shape (1,) or ({channels},)."
+                    f"'{name}': {label} is {values.dtype}{values.shape}; "
+                    f"want {np.dtype(dtype)} of shape (1,) or ({channels},)."
                 )
         if self.mult.shape != self.shift.shape:
-            raise DeepDiveError(f"'{name}': mult has shape {self.mult.shape} but shift {self.shift.shape}; make them equal.")
+            raise DeepDiveError(
+                f"'{name}': mult has shape {self.mult.shape} but shift {self.shift.shape}; make them equal."
+            )
         if self.shift.min() < 1 or self.shift.max() > MAX_SHIFT:
             raise DeepDiveError(f"'{name}': shift {self.shift.min()}..{self.shift.max()} is outside 1..{MAX_SHIFT}.")
         if self.rounding not in ("half_up", "floor"):
@@ -115,7 +118,8 @@ class Conv:
         out_channels, kh, kw, per_group = self.weight.shape
         if self.groups < 1 or x.shape[2] != per_group * self.groups or out_channels % self.groups:
             raise DeepDiveError(
-                f"'{name}': weight {self.weight.shape} with {self.groups} groups does not fit {x.shape[2]} input channels."
+                f"'{name}': weight {self.weight.shape} with {self.groups} groups "
+                f"does not fit {x.shape[2]} input channels."
             )
         if min(self.stride) < 1 or min(self.padding) < 0 or len(self.stride) != 2 or len(self.padding) != 4:
             raise DeepDiveError(f"'{name}': stride {self.stride} and padding {self.padding} must be >= 1 and >= 0.")
@@ -133,12 +137,13 @@ class Conv:
         """Smallest and largest value that any partial sum can reach, proven from the weights and the codes of `x`."""
         out_channels, _, _, per_group = self.weight.shape
         zero = np.broadcast_to(x.zero_point_array, (x.shape[2],)).reshape(self.groups, per_group)
-        low, high = x.q_min - zero.astype(np.int64), x.q_max - zero.astype(np.int64)
-        groups = np.repeat(np.arange(self.groups), out_channels // self.groups)
-        weight = self.centred_weight.astype(np.int64)
-        low, high = low[groups][:, None, None, :], high[groups][:, None, None, :]
-        largest = np.maximum(weight * low, weight * high).sum(axis=(1, 2, 3)) + np.maximum(self.bias, 0)
-        smallest = np.minimum(weight * low, weight * high).sum(axis=(1, 2, 3)) + np.minimum(self.bias, 0)
+        group_of = np.repeat(np.arange(self.groups), out_channels // self.groups)
+        # A code less its zero point reaches from low <= 0 to high >= 0.
+        low, high = (x.q_min - zero.astype(np.int64))[group_of], (x.q_max - zero.astype(np.int64))[group_of]
+        positive = np.maximum(self.centred_weight, 0).sum(axis=(1, 2), dtype=np.int64)
+        negative = np.minimum(self.centred_weight, 0).sum(axis=(1, 2), dtype=np.int64)
+        largest = (positive * high + negative * low).sum(axis=1) + np.maximum(self.bias, 0)
+        smallest = (positive * low + negative * high).sum(axis=1) + np.minimum(self.bias, 0)
         return int(smallest.min()), int(largest.max())
 
     def macs(self) -> int:
@@ -218,7 +223,9 @@ class Add:
             raise DeepDiveError(f"'{self.name}': adds {a.shape} and {b.shape}; shapes must be equal.")
         check_shape(self.name, self.output, a.shape)
         if any(not 0 <= m < 1 << 16 for m in self.mult) or not 1 <= self.shift <= MAX_SHIFT:
-            raise DeepDiveError(f"'{self.name}': mult {self.mult}, shift {self.shift} outside 0..65535, 1..{MAX_SHIFT}.")
+            raise DeepDiveError(
+                f"'{self.name}': mult {self.mult}, shift {self.shift} outside 0..65535, 1..{MAX_SHIFT}."
+            )
         if self.rounding not in ("half_up", "floor"):
             raise DeepDiveError(f"'{self.name}': rounding '{self.rounding}' is unknown; use 'half_up' or 'floor'.")
         check_clip(self.name, self.q_min, self.q_max, self.output)
@@ -306,7 +313,8 @@ class Table:
         check_shape(self.name, self.output, x.shape)
         if self.values.shape != (1 << x.bits,) or self.values.dtype != self.output.dtype:
             raise DeepDiveError(
-                f"'{self.name}': table is {self.values.dtype}{self.values.shape}; want {self.output.dtype}({1 << x.bits},)."
+                f"'{self.name}': table is {self.values.dtype}{self.values.shape}; "
+                f"want {self.output.dtype}({1 << x.bits},)."
             )
         if self.values.min() < self.output.q_min or self.values.max() > self.output.q_max:
             raise DeepDiveError(f"'{self.name}': table holds codes outside {self.output.q_min}..{self.output.q_max}.")
@@ -329,7 +337,9 @@ def check_weights(
     signed = weight.dtype == np.int8
     low, high = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
     if weight.min() < low or weight.max() > high:
-        raise DeepDiveError(f"'{name}': weight codes {weight.min()}..{weight.max()} exceed {bits} bits ({low}..{high}).")
+        raise DeepDiveError(
+            f"'{name}': weight codes {weight.min()}..{weight.max()} exceed {bits} bits ({low}..{high})."
+        )
     if bias.dtype != np.int32 or bias.shape != weight.shape[:1]:
         raise DeepDiveError(f"'{name}': bias is {bias.dtype}{bias.shape}; want int32({weight.shape[0]},).")
     if zero_point.dtype != np.int16 or zero_point.shape != weight.shape[:1]:

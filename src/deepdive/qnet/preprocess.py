@@ -25,7 +25,7 @@ class Preprocess:
     size
         (height, width) of the network input.
     resize_short
-        The short side is resized to this many pixels before the middle is cut; None squashes the whole picture to `size`.
+        The short side is resized to this many pixels before the middle is cut; None squashes the picture to `size`.
     interpolation
         Of the resize, with antialiasing as Pillow does it.
     table

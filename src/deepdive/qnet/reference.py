@@ -71,7 +71,7 @@ def _(node: Conv, types: tuple[FeatureMap, ...], codes: tuple[np.ndarray, ...]) 
     # Zero after centring is the zero point before it.
     x = np.pad(centred(codes[0], types[0]), ((0, 0), (top, bottom), (left, right), (0, 0)))
     acc = np.zeros((len(x), *node.output.shape), dtype=np.int64) + node.bias
-    height, width, out_channels = node.output.shape
+    height, width, _ = node.output.shape
     for ky in range(node.kernel[0]):
         for kx in range(node.kernel[1]):
             rows = slice(ky, ky + (height - 1) * node.stride[0] + 1, node.stride[0])
