@@ -47,7 +47,7 @@ def load(path: str | Path) -> QNet:
     except DecodeError:
         raise DeepDiveError(f"Cannot load '{path}': it is no ONNX model, or cut short or damaged.") from None
     except DeepDiveError as error:
-        raise DeepDiveError(f"Cannot load '{path}': {str(error).rstrip('.')}.") from None
+        raise DeepDiveError(printable(f"Cannot load '{path}': {str(error).rstrip('.')}.")) from None
 
 
 def read_bytes(path: Path) -> bytes:
@@ -60,5 +60,12 @@ def read_bytes(path: Path) -> bytes:
             raise DeepDiveError(f"it has {size} bytes; at most {MAX_FILE_BYTES} are read")
         with path.open("rb") as file:
             return file.read(MAX_FILE_BYTES)
-    except (OSError, ValueError) as error:  # ValueError: a path with a null character
-        raise DeepDiveError(f"{error}") from None
+    except OSError as error:
+        raise DeepDiveError(f"it cannot be read ({(error.strerror or str(error)).lower()})") from None
+
+
+def printable(text: str) -> str:
+    """`text` on one line and without control characters: names in a stranger's file reach the user's terminal."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
+    )

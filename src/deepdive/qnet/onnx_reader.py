@@ -88,6 +88,8 @@ def read_header(model: onnx.ModelProto) -> Header:
         header = HEADER.validate_json(found[0], strict=True)
     except ValidationError as error:
         first = error.errors()[0]
+        if first["type"] == "json_invalid":
+            raise DeepDiveError("its header is no JSON") from None
         where = ".".join(map(str, first["loc"])) or "header"
         raise DeepDiveError(f"its header is wrong at '{where}': {first['msg']}") from None
     if header.format != FORMAT:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from deepdive.errors import DeepDiveError
 
 MAX_STRUCTURE_BYTES = 4 << 20
+MAX_FIELDS = 1 << 19
 GRAPH, INITIALIZER, RAW_DATA = 7, 5, 9  # field numbers of ModelProto, GraphProto and TensorProto in onnx.proto
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # protobuf wire types
 FIXED_BYTES = {FIXED64: 8, FIXED32: 4}
@@ -29,7 +30,7 @@ def check_structure(data: bytes) -> None:
 
 
 class Scan:
-    """Walks over the fields of a message, and over no more of them than 4 MiB can hold."""
+    """Walks over the fields of a message, and over no more of them than takes a second."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
@@ -40,7 +41,7 @@ class Scan:
         position = start
         while position < end:
             self.fields += 1
-            if self.fields > MAX_STRUCTURE_BYTES // 2:  # a field takes two bytes at least
+            if self.fields > MAX_FIELDS:
                 raise too_much_structure()
             key, position = self.varint(position, end)
             field, wire = key >> 3, key & 7
