@@ -13,7 +13,7 @@ from PIL import Image
 from deepdive.errors import DeepDiveError
 
 MAX_PIXELS = 100_000_000
-"""Larger pictures are refused before they are decoded."""
+"""Larger pictures are refused before they are decoded or resized."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,13 @@ class Preprocess:
             raise DeepDiveError("The pixel table holds codes outside 0..255.")
 
     def apply(self, picture: Image.Image) -> np.ndarray:
-        """Input codes of one picture: uint8 (height, width, 3)."""
+        """Input codes of one picture: uint8 (height, width, 3).
+
+        Raises
+        ------
+        DeepDiveError
+            When the picture is so narrow that it would be resized to more than 100 million pixels.
+        """
         how = getattr(Image.Resampling, self.interpolation.upper())
         height, width = self.size
         picture = picture.convert("RGB")
@@ -61,6 +67,11 @@ class Preprocess:
             wide, high = (
                 max(round(side * scale), least) for side, least in zip(picture.size, (width, height), strict=True)
             )
+            if wide * high > MAX_PIXELS:
+                raise DeepDiveError(
+                    f"A picture of {picture.width}x{picture.height} pixels would be resized to {wide}x{high}; "
+                    f"at most {MAX_PIXELS} pixels: cut it to a less narrow one."
+                )
             picture = picture.resize((wide, high), how)
             left, top = (wide - width) // 2, (high - height) // 2
             picture = picture.crop((left, top, left + width, top + height))
@@ -81,22 +92,22 @@ def open_picture(path: str | Path) -> Image.Image:
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            picture = Image.open(path)
-            if picture.width * picture.height > MAX_PIXELS:
-                raise DeepDiveError(
-                    f"Image '{path}' has {picture.width}x{picture.height} pixels; at most {MAX_PIXELS}."
-                )
-            picture.load()
+            warnings.simplefilter("ignore")  # a damaged picture that can be read is read
+            with Image.open(path) as picture:
+                if not 0 < picture.width * picture.height <= MAX_PIXELS:
+                    raise DeepDiveError(
+                        f"Image '{path}' has {picture.width}x{picture.height} pixels; want 1 to {MAX_PIXELS}."
+                    )
+                picture.load()
+                return picture
     except FileNotFoundError:
         raise DeepDiveError(f"There is no image '{path}'; check the path.") from None
     except DeepDiveError:
         raise
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except Exception as error:  # Pillow's decoders raise whatever they stumble over: struct.error, IndexError, ...
         raise DeepDiveError(
             f"'{path}' is no readable image ({error}); use JPEG, PNG or another format of Pillow."
         ) from None
-    return picture
 
 
 def read_images(paths: list[Path] | tuple[Path, ...], preprocess: Preprocess) -> np.ndarray:
