@@ -1,0 +1,67 @@
+"""How much of a board a design may take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from deepdive.hardware.boards import Board
+from deepdive.hardware.resources import Resources
+from deepdive.hardware.units import Unit
+
+KINDS = ("dsp", "lut", "ff", "bram36", "ports", "bytes")
+"""What is counted: primitives, memory ports for weights, and bytes a frame over them."""
+
+TITLES = {
+    "dsp": "DSP",
+    "lut": "LUT",
+    "ff": "FF",
+    "bram36": "BRAM36",
+    "ports": "memory ports",
+    "bytes": "bytes a frame from external memory",
+}
+
+
+class Budget(BaseModel):
+    """Fractions of the board's resources that the accelerator may take; the rest is for DMA, interconnect, routing."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dsp: float = Field(default=0.90, gt=0, le=1)
+    lut: float = Field(default=0.70, gt=0, le=1)
+    ff: float = Field(default=0.70, gt=0, le=1)
+    bram36: float = Field(default=0.85, gt=0, le=1)
+    memory_bandwidth: float = Field(default=0.80, gt=0, le=1)
+
+    def limits(self, board: Board, clock_mhz: float, interval_cycles: int) -> dict[str, float]:
+        """The most of each kind at a frame interval. One memory port is left for images and results."""
+        available, memory = board.resources, board.memory
+        bytes_a_second = self.memory_bandwidth * memory.bytes_per_second
+        return {
+            "dsp": self.dsp * available.dsp,
+            "lut": self.lut * available.lut,
+            "ff": self.ff * available.ff,
+            "bram36": self.bram36 * available.bram36,
+            "ports": memory.ports - 1,
+            "bytes": bytes_a_second * interval_cycles / (clock_mhz * 1e6),
+        }
+
+
+def usage(units: tuple[Unit, ...]) -> dict[str, float]:
+    """What finished units take, of each kind."""
+    used = sum((unit.resources for unit in units), Resources())
+    streams = [stage.external_bytes for unit in units for stage in unit.stages if stage.external_bytes]
+    return {
+        "dsp": used.dsp,
+        "lut": used.lut,
+        "ff": used.ff,
+        "bram36": used.bram36,
+        "ports": len(streams),
+        "bytes": sum(streams),
+    }
+
+
+def excess(used: Mapping[str, float], limits: Mapping[str, float]) -> dict[str, float]:
+    """By how much the limits are passed, of each kind that passes them."""
+    return {kind: used[kind] - limits[kind] for kind in KINDS if used[kind] > limits[kind] + 1e-9}

@@ -1,0 +1,77 @@
+"""From plans and a folding to units: repacks inserted, FIFO depths computed, stages made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from deepdive.compiler.fifos import Room, input_depth, rooms
+from deepdive.compiler.plan import Edge, Operation, UnitPlan, renamed
+from deepdive.compiler.search import NO_ROOM, Choice
+from deepdive.hardware.stages import AnyStage
+from deepdive.hardware.stream import Stream
+from deepdive.hardware.units import Unit
+
+
+def build_units(plans: Sequence[UnitPlan], choices: Iterable[Choice]) -> tuple[Unit, ...]:
+    """The units of a folding; `choices` has one entry for each operation of all plans, in order."""
+    choice = iter(choices)
+    folded = {plan.name: list(with_repacks(plan, choice)) for plan in plans}
+    flat = [pair for pairs in folded.values() for pair in pairs]
+    streams = all_streams(flat)
+    return tuple(
+        Unit(
+            name=plan.name,
+            kind=plan.kind,
+            input_map=plan.input_map,
+            blocks=plan.blocks,
+            stages=tuple(stage(operation, how, streams) for operation, how in folded[plan.name]),
+        )
+        for plan in plans
+    )
+
+
+def with_repacks(plan: UnitPlan, choices: Iterable[Choice]) -> Iterable[tuple[Operation, Choice]]:
+    """The plan's operations and their foldings, with a repack wherever lanes change."""
+    count = 0
+    for operation in plan.operations:
+        how = next(iter(choices))
+        inputs = list(operation.inputs)
+        for position, edge in enumerate(operation.inputs):
+            before, after = how.arriving[position], how.taken[position]
+            if before == after:
+                continue
+            count += 1
+            name = f"{plan.name}_repack{count if count > 1 else ''}"
+            inputs[position] = renamed(edge, f"{name}_out")
+            yield (
+                Operation("repack", name, (edge,), (inputs[position],)),
+                Choice((before,), (before,), (after,), {}),
+            )
+        yield Operation(operation.kind, operation.name, tuple(inputs), operation.outputs, operation.fields), how
+
+
+def all_streams(folded: Sequence[tuple[Operation, Choice]]) -> dict[str, Stream]:
+    """Every stream by name, with lanes and the depth that its reader asks for."""
+    lanes: dict[str, int] = {}
+    for operation, how in folded:
+        lanes.update({edge.name: count for edge, count in zip(operation.inputs, how.taken, strict=True)})
+        lanes.update({edge.name: count for edge, count in zip(operation.outputs, how.given, strict=True)})
+
+    def groups(edge: Edge) -> int:
+        return edge.channels // lanes[edge.name]
+
+    wanted: dict[str, Room] = rooms([operation for operation, _ in folded], groups)
+    streams: dict[str, Stream] = {}
+    for operation, how in folded:
+        for edge in operation.inputs:
+            depth = input_depth(edge, groups(edge), wanted.get(edge.name, NO_ROOM), operation, how.folding)
+            streams[edge.name] = edge.stream(lanes[edge.name], depth)
+        for edge in operation.outputs:
+            streams.setdefault(edge.name, edge.stream(lanes[edge.name]))
+    return streams
+
+
+def stage(operation: Operation, how: Choice, streams: dict[str, Stream]) -> AnyStage:
+    """One stage at its folding."""
+    inputs = tuple(streams[edge.name] for edge in operation.inputs)
+    return operation.stage(inputs, tuple(streams[edge.name] for edge in operation.outputs), how.folding)

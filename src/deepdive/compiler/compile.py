@@ -1,0 +1,167 @@
+"""compile: a QNet and a board in, a Design out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, get_args
+
+from deepdive.compiler.budget import TITLES, Budget, excess
+from deepdive.compiler.design import Design
+from deepdive.compiler.fingerprint import fingerprint
+from deepdive.compiler.folding import SPAN, Folder, Site, fastest_interval
+from deepdive.compiler.partition import partition
+from deepdive.errors import CheckFailed, DeepDiveError, nearest
+from deepdive.hardware.boards import Board, load_board
+from deepdive.hardware.units import Unit
+from deepdive.qnet import QNet
+
+Objective = Literal["fps", "fps-per-watt", "latency", "min-resources"]
+DEFAULT_BUDGET = Budget()
+SLOWER = (1.0, 1.15, 1.35, 1.6, 2.0, 2.5, 3.2, 4.0)
+"""Frame intervals, as multiples of the smallest, among which the objectives other than fps choose."""
+SLOWEST = 1 << 40
+"""A frame interval that every folding keeps."""
+
+
+def compile(
+    net: QNet,
+    *,
+    board: str | Path | Board,
+    clock_mhz: float | None = None,
+    objective: Objective = "fps",
+    target_fps: float | None = None,
+    budget: Budget = DEFAULT_BUDGET,
+) -> Design:
+    """Find an accelerator for a network on a board.
+
+    Parameters
+    ----------
+    board
+        Name of a board, path of a board file, or a Board.
+    clock_mhz
+        Default: the board's own.
+    objective
+        ``fps``: the most frames a second. ``fps-per-watt``, ``latency``: the best of a range of frame intervals.
+        ``min-resources``: the least of the board's resources at `target_fps`.
+    target_fps
+        Frames a second that the design must reach; with ``fps`` and the others, a floor.
+    budget
+        Fractions of the board's resources that may be taken.
+
+    Raises
+    ------
+    UnsupportedLayer
+        Naming a node that no stage computes.
+    CheckFailed
+        When nothing fits or the target is out of reach: what is missing, by how much, and the nearest that works.
+    DeepDiveError
+        Unknown board or objective, or a clock that the board cannot run.
+    """
+    if objective not in get_args(Objective):
+        raise DeepDiveError(f"Unknown objective '{objective}'{nearest(objective, get_args(Objective))}")
+    if objective == "min-resources" and target_fps is None:
+        raise DeepDiveError("Objective 'min-resources' needs target_fps: how many frames a second to reach.")
+    if target_fps is not None and not (math.isfinite(target_fps) and target_fps > 0):
+        raise DeepDiveError(f"target_fps is {target_fps}; it must be positive.")
+    site = make_site(board, clock_mhz, budget)
+    compiler = Compiler(net, site)
+    slowest = math.floor(site.clock_mhz * 1e6 / target_fps) if target_fps else None
+    if objective == "min-resources" and slowest:
+        return compiler.frugal(slowest)
+    best = compiler.fastest(slowest)
+    if objective == "fps":
+        return best
+    score = {
+        "fps-per-watt": lambda design: design.fps / design.power.total_w,
+        "latency": lambda design: -design.latency_cycles,
+    }[objective]
+    return max(compiler.slower(best, slowest), key=score)
+
+
+def make_site(board: str | Path | Board, clock_mhz: float | None, budget: Budget) -> Site:
+    """Board, clock and budget, checked."""
+    found = board if isinstance(board, Board) else load_board(board)
+    clock = found.clock_mhz if clock_mhz is None else clock_mhz
+    if not 0 < clock <= found.max_clock_mhz:
+        raise DeepDiveError(f"Clock {clock:g} MHz is outside 0..{found.max_clock_mhz:g} MHz of board '{found.name}'.")
+    return Site(found, clock, budget)
+
+
+class Compiler:
+    """One network on one site."""
+
+    def __init__(self, net: QNet, site: Site) -> None:
+        self.net, self.site = net, site
+        self.plans = partition(net)
+        operations = [operation for plan in self.plans for operation in plan.operations]
+        self.low = fastest_interval(operations, net.macs(), site)
+        self.hash = fingerprint(net)
+
+    def design(self, units: tuple[Unit, ...]) -> Design:
+        """The value that is handed out."""
+        return Design(
+            network=self.net.name,
+            fingerprint=self.hash,
+            board=self.site.board,
+            clock_mhz=self.site.clock_mhz,
+            units=units,
+        )
+
+    def fastest(self, slowest: int | None = None) -> Design:
+        """The smallest frame interval that fits."""
+        units = self.bisect(SPAN * self.low) or self.bisect(SLOWEST)
+        if units is None:
+            raise CheckFailed(self.too_big())
+        best = self.design(units)
+        if slowest is not None and best.frame_interval_cycles > slowest:
+            raise CheckFailed(
+                f"Network '{self.net.name}' on '{self.site.board.name}' at {self.site.clock_mhz:g} MHz cannot reach "
+                f"{self.site.clock_mhz * 1e6 / slowest:.1f} FPS ({slowest} cycles a frame): the best that fits is "
+                f"{best.fps:.1f} FPS ({best.frame_interval_cycles} cycles); lower the target, or take fewer weight "
+                "bits, a narrower network or a larger board."
+            )
+        return best
+
+    def bisect(self, slowest: int) -> tuple[Unit, ...] | None:
+        """Units of the smallest interval up to `slowest` that fits."""
+        folder = Folder(self.plans, self.site, self.low, slowest)
+        return folder.fastest()
+
+    def frugal(self, slowest: int) -> Design:
+        """The least resources at a frame interval."""
+        if slowest >= self.low:
+            units = Folder(self.plans, self.site, max(self.low, slowest // 4), slowest).fold(slowest)
+            if units is not None:
+                return self.design(units)
+        self.fastest(slowest)  # says what is out of reach
+        raise CheckFailed(self.too_big())
+
+    def slower(self, best: Design, slowest: int | None) -> Iterator[Design]:
+        """`best`, and frugal designs of longer intervals."""
+        yield best
+        intervals = [math.floor(best.frame_interval_cycles * factor) for factor in SLOWER]
+        intervals = [interval for interval in intervals if slowest is None or interval <= slowest]
+        folder = Folder(self.plans, self.site, best.frame_interval_cycles, max(intervals, default=self.low))
+        for interval in intervals:
+            if units := folder.fold(interval):
+                yield self.design(units)
+
+    def too_big(self) -> str:
+        """Why nothing fits: what is missing, and by how much."""
+        folder = Folder(self.plans, self.site, self.low, SLOWEST)
+        limits = self.site.limits(SLOWEST)
+        short = excess(folder.least(SLOWEST), limits)
+        where = f"Network '{self.net.name}' does not fit board '{self.site.board.name}'"
+        if not short:
+            return (
+                f"{where}: each resource alone would do, but no folding keeps all of them within "
+                f"{', '.join(f'{limits[kind]:.0f} {TITLES[kind]}' for kind in ('dsp', 'lut', 'ff', 'bram36'))}; "
+                "use fewer weight bits, a narrower network or a larger board."
+            )
+        missing = ", ".join(
+            f"{TITLES[kind]} (at least {limits[kind] + over:.0f}, allowed {limits[kind]:.0f}: {over:.0f} short)"
+            for kind, over in short.items()
+        )
+        return f"{where} for want of {missing}; use fewer weight bits, a narrower network or a larger board."

@@ -1,0 +1,149 @@
+"""How deep each FIFO must be, so that no chain of stages stalls for want of room and no residual block deadlocks.
+
+Three things ask for room:
+
+- *Turns*: a dense stage that needs several turns over a pixel (`out_groups` > 1) reads it in the first turn only. A
+  FIFO of one pixel lets the writer go on meanwhile, so that both run at their own speed.
+- *Strides*: a strided window gives a row of windows while one of `stride` input rows passes, and none during the
+  others. The dense stage behind it works all the time when the FIFO holds what comes too early: a row's
+  ``1 - 1 / stride``.
+- *Skips*: a fork stops when either of its readers' FIFOs is full. On the skip path the FIFO must therefore hold all the
+  pixels that pass the fork before the main path gives its first one. That is
+
+      lag + 1 + held
+
+  pixels, where `lag` is how far the windows of the main path look ahead - for a k x k filter with padding p
+  ``(k - 1 - p_top) * width + (k - 1 - p_left)`` - and `held` is what its stages may keep inside: two pixels for a dense
+  stage (one accumulating, one being requantized), one for a repack, and `PIPELINE_CYCLES` beats for every stage, since
+  a pipeline that stalls for want of input keeps what is in it. With less, the fork waits for the add, the add for the
+  main path, and the main path for the fork.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from deepdive.compiler.plan import DENSE, Edge, Operation
+from deepdive.hardware.stages import PIPELINE_CYCLES
+
+Groups = Callable[[Edge], int]
+
+
+@dataclass(frozen=True)
+class Room:
+    """Pixels that the FIFO of an edge must hold, by reason."""
+
+    early: int = 0
+    skipped: int = 0
+
+
+@dataclass(frozen=True)
+class Path:
+    """From a fork's output to an edge: output pixel (y, x) needs the fork's pixel (y * s + d) in each direction."""
+
+    stride: tuple[int, int] = (1, 1)
+    ahead: tuple[int, int] = (0, 0)
+    held: int = 0  # pixels of the fork that the stages between may keep
+
+    def through(self, operation: Operation, groups: Groups) -> Path:
+        """The path, longer by one operation."""
+        stride, ahead, kept = self.stride, self.ahead, 0
+        if operation.kind == "window":
+            step, padding = operation.fields["stride"], operation.fields["padding"]
+            reach = [max(k - 1 - p, 0) for k, p in zip(operation.fields["kernel"], padding[:2], strict=True)]
+            ahead = (ahead[0] + reach[0] * stride[0], ahead[1] + reach[1] * stride[1])
+            stride = (stride[0] * step[0], stride[1] * step[1])
+        elif operation.kind in DENSE:
+            kept = 2
+        elif operation.kind == "repack":
+            kept = 1
+        kept += math.ceil(PIPELINE_CYCLES / groups(operation.outputs[0]))
+        return Path(stride, ahead, self.held + kept * stride[0] * stride[1])
+
+
+def input_depth(edge: Edge, groups: int, room: Room, reader: Operation, folding: Mapping[str, Any]) -> int:
+    """Beats that the FIFO in front of `reader` holds, `groups` beats a pixel."""
+    depth = 2 + (room.early + room.skipped) * groups
+    if reader.kind in DENSE and folding["out_parallel"] < reader.outputs[0].channels:
+        depth += groups
+    return min(depth, edge.height * edge.width * groups + 2)
+
+
+def rooms(operations: Sequence[Operation], groups: Groups) -> dict[str, Room]:
+    """What each edge that needs it must hold, by name of the edge; `groups` gives beats a pixel of an edge."""
+    skipped = skips(operations, groups)
+    early = early_pixels(operations)
+    return {name: Room(early.get(name, 0), skipped.get(name, 0)) for name in {*skipped, *early}}
+
+
+def early_pixels(operations: Sequence[Operation]) -> dict[str, int]:
+    """Pixels that a strided window gives too early, for the edges that bring them to a dense stage."""
+    bursts: dict[str, int] = {}
+    wanted: dict[str, int] = {}
+    for operation in operations:
+        (target, *_), pixels = operation.outputs, bursts.get(operation.inputs[0].name, 0)
+        if operation.kind == "window":
+            step = operation.fields["stride"][0]
+            pixels = target.width - target.width // step
+        if operation.kind in DENSE and pixels:
+            wanted[operation.inputs[0].name] = pixels
+        elif operation.kind in ("window", "depthwise", "repack"):
+            bursts[target.name] = pixels
+    return wanted
+
+
+def skips(operations: Sequence[Operation], groups: Groups) -> dict[str, int]:
+    """Pixels that wait on one input of an add while the other path is still working on the first of them."""
+    paths: dict[str, dict[str, Path]] = {}  # edge -> output of a fork -> how the edge comes from it
+    widths: dict[str, int] = {}
+    sisters: dict[str, str] = {}
+    wanted: dict[str, int] = {}
+    for operation in operations:
+        before = [paths.get(edge.name, {}) for edge in operation.inputs]
+        if operation.kind == "add":
+            for source, first in before[0].items():
+                second = before[1].get(sisters.get(source, ""))
+                if second:
+                    for edge, slow, fast in (
+                        (operation.inputs[1], first, second),
+                        (operation.inputs[0], second, first),
+                    ):
+                        pixels = waiting(slow, fast, widths[source])
+                        wanted[edge.name] = max(wanted.get(edge.name, 0), pixels)
+        merged = dict(before[0])
+        for more in before[1:]:
+            for source, path in more.items():
+                known = merged.get(source)
+                merged[source] = (
+                    path if known is None or lag(path, widths[source]) > lag(known, widths[source]) else known
+                )
+        after = {source: path.through(operation, groups) for source, path in merged.items()}
+        for edge in operation.outputs:
+            paths[edge.name] = after
+        if operation.kind == "fork":
+            names = [edge.name for edge in operation.outputs]
+            sisters.update(zip(names, reversed(names), strict=True))
+            for name in names:
+                paths[name] = {**after, name: Path()}
+                widths[name] = operation.inputs[0].width
+    return {name: pixels for name, pixels in wanted.items() if pixels}
+
+
+def lag(path: Path, width: int) -> int:
+    """Pixels of the fork that pass before the path gives its first, less that one."""
+    wraps = (path.stride[0] - 1) * width if path.held else 0  # held pixels of a strided path may lie a row apart
+    return path.ahead[0] * width + path.ahead[1] + path.held + wraps
+
+
+def waiting(slow: Path, fast: Path, width: int) -> int:
+    """Pixels that the fast path gives before the slow path gives its first."""
+    ahead = lag(slow, width) + 1 - fast.ahead[0] * width - fast.ahead[1]
+    if ahead <= 0:
+        return 0
+    if fast.stride == (1, 1):
+        return ahead
+    rows = ahead // (fast.stride[0] * width) + 1
+    return min(ahead, rows * math.ceil(width / fast.stride[1]))

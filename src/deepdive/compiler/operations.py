@@ -1,0 +1,144 @@
+"""The operations of one unit: a window before every filter, a fork wherever a feature map is read twice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import singledispatch
+
+from deepdive.compiler.plan import Edge, Operation, renamed
+from deepdive.hardware.stages import Requantizer
+from deepdive.qnet import Add, Conv, FeatureMap, GlobalAvgPool, Linear, Node, QNet, Requantize
+
+
+def unit_operations(net: QNet, unit: str, nodes: Sequence[Node], input_map: str, source: Edge) -> tuple[Operation, ...]:
+    """Operations that compute `nodes`, in order of the data flow.
+
+    Parameters
+    ----------
+    unit
+        Name of the unit, the first part of every name in it.
+    input_map, source
+        The feature map that the unit reads, and the edge that brings it.
+    """
+    reads = Counter(name for node in nodes for name in node.inputs)
+    namer = Namer(unit)
+    ready: dict[str, list[Edge]] = {}
+    operations: list[Operation] = []
+    operations += forked(namer, source, reads[input_map], ready.setdefault(input_map, []))
+    for node in nodes:
+        made = list(
+            node_operations(node, namer, net.inputs_of(node), tuple(ready[name].pop(0) for name in node.inputs))
+        )
+        operations += made
+        operations += forked(namer, made[-1].outputs[0], reads[node.name], ready.setdefault(node.name, []))
+    return tuple(operations)
+
+
+class Namer:
+    """Names for the stages of a unit: unit and kind, and a number from the second of a kind on."""
+
+    def __init__(self, unit: str) -> None:
+        self.unit = unit
+        self.counts: Counter[str] = Counter()
+
+    def __call__(self, kind: str) -> str:
+        self.counts[kind] += 1
+        number = str(self.counts[kind]) if self.counts[kind] > 1 else ""
+        return f"{self.unit}_{kind}{number}"
+
+
+def forked(namer: Namer, edge: Edge, readers: int, ready: list[Edge]) -> Iterator[Operation]:
+    """Forks that give `edge` to all its readers; fills `ready` with one edge a reader, in their order.
+
+    The first output goes to the next reader, the second, which waits, to those that come later.
+    """
+    for _ in range(readers - 1):
+        name = namer("fork")
+        now, later = renamed(edge, f"{name}_main"), renamed(edge, f"{name}_skip")
+        yield Operation("fork", name, (edge,), (now, later))
+        ready.append(now)
+        edge = later
+    ready.append(edge)
+
+
+@singledispatch
+def node_operations(
+    node: Node, namer: Namer, types: tuple[FeatureMap, ...], edges: tuple[Edge, ...]
+) -> Iterator[Operation]:
+    """The operations that compute one node."""
+    raise TypeError(type(node).__name__)
+
+
+@node_operations.register
+def _(node: Conv, namer: Namer, types: tuple[FeatureMap, ...], edges: tuple[Edge, ...]) -> Iterator[Operation]:
+    (edge,) = edges
+    if node.kernel != (1, 1) or node.stride != (1, 1):
+        name, (height, width, _) = namer("window"), node.output.shape
+        taps = node.kernel[0] * node.kernel[1]
+        windows = Edge(f"{name}_out", height, width, edge.channels, edge.bits, edge.signed, taps)
+        points = types[0].zero_points
+        yield Operation(
+            "window",
+            name,
+            (edge,),
+            (windows,),
+            {
+                "kernel": node.kernel,
+                "stride": node.stride,
+                "padding": node.padding,
+                "zero_point": points[:1] if len(set(points)) == 1 else points,
+            },
+        )
+        edge = windows
+    kind = "depthwise" if node.is_depthwise else "pointwise" if node.kernel == (1, 1) else "conv"
+    fields: dict[str, object] = {
+        "node": node.name,
+        "weight_bits": node.weight_bits,
+        "requantizer": requantizer(node.requantize, node.acc_range(types[0])),
+    }
+    if kind != "depthwise":
+        fields["conv_groups"] = node.groups
+    name = namer(kind)
+    yield Operation(kind, name, (edge,), (output_edge(name, node.output),), fields)
+
+
+@node_operations.register
+def _(node: Linear, namer: Namer, types: tuple[FeatureMap, ...], edges: tuple[Edge, ...]) -> Iterator[Operation]:
+    name = namer("linear")
+    fields = {
+        "node": node.name,
+        "weight_bits": node.weight_bits,
+        "requantizer": requantizer(node.requantize, node.acc_range(types[0])),
+    }
+    yield Operation("linear", name, edges, (output_edge(name, node.output),), fields)
+
+
+@node_operations.register
+def _(node: GlobalAvgPool, namer: Namer, types: tuple[FeatureMap, ...], edges: tuple[Edge, ...]) -> Iterator[Operation]:
+    name = namer("pool")
+    fields = {"node": node.name, "requantizer": requantizer(node.requantize, node.acc_range(types[0]))}
+    yield Operation("global_avg_pool", name, edges, (output_edge(name, node.output),), fields)
+
+
+@node_operations.register
+def _(node: Add, namer: Namer, types: tuple[FeatureMap, ...], edges: tuple[Edge, ...]) -> Iterator[Operation]:
+    name = namer("add")
+    yield Operation("add", name, edges, (output_edge(name, node.output),), {"node": node.name})
+
+
+def output_edge(stage: str, output: FeatureMap) -> Edge:
+    """The edge that carries a node's output."""
+    return Edge(f"{stage}_out", *output.shape, bits=output.bits, signed=output.signed)
+
+
+def requantizer(how: Requantize, acc_range: tuple[int, int]) -> Requantizer:
+    """What hardware must know of a requantization; the accumulator as narrow as the proven range allows."""
+    low, high = acc_range
+    same = len(set(how.mult.tolist())) == 1 and len(set(how.shift.tolist())) == 1
+    return Requantizer(
+        acc_bits=max((-low - 1).bit_length() if low < 0 else 0, max(high, 0).bit_length(), 1) + 1,
+        mult_bits=max(int(how.mult.max()).bit_length(), 1),
+        per_channel=not same,
+        rounding=how.rounding,
+    )

@@ -1,0 +1,157 @@
+"""Every folding that an operation can take, with its cycles and its cost, as arrays that a search can filter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from deepdive.compiler.budget import KINDS
+from deepdive.compiler.fifos import Room, input_depth
+from deepdive.compiler.plan import DENSE, Edge, Operation
+from deepdive.hardware.resources import Resources
+from deepdive.hardware.stages import Dense, Stage
+
+MAX_BEAT_BITS = 4096
+"""Wider words are refused by Vitis HLS (AP_INT_MAX_W)."""
+
+NO_FOLDING: Mapping[str, Any] = {}
+
+
+@dataclass(frozen=True)
+class Options:
+    """Foldings of one operation between one input and one output edge, or along all edges at once (fork, add).
+
+    Parameters
+    ----------
+    lanes_in, lanes_out
+        Index of the number of lanes among the edge's divisors, int (n,).
+    intervals
+        Clock cycles a frame, int64 (n,).
+    costs
+        float64 (n, len(KINDS)): the stage and the FIFO in front of it.
+    foldings
+        What the stage's other fields must be.
+    """
+
+    lanes_in: np.ndarray
+    lanes_out: np.ndarray
+    intervals: np.ndarray
+    costs: np.ndarray
+    foldings: tuple[Mapping[str, Any], ...]
+
+    @cached_property
+    def external(self) -> np.ndarray:
+        """bool (n,): reads its weights from external memory."""
+        return self.costs[:, KINDS.index("ports")] > 0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Which foldings are worth a look.
+
+    `fastest` and `slowest` bound the frame interval that the search will ask for; a stage more than twice as fast as
+    needed is listed only when there is nothing slower between the same lanes.
+    """
+
+    fastest: int
+    slowest: int
+    port_bits: int
+
+
+def options(operation: Operation, limits: Limits, room: Room) -> Options:
+    """All foldings of `operation` within the limits; `room` is what its first input FIFO must hold early."""
+    rows = [
+        (lanes_in, lanes_out, stage.interval_cycles, cost(stage, operation, folding, room), folding)
+        for lanes_in, lanes_out, folding, stage in candidates(operation, limits)
+    ]
+    return Options(
+        lanes_in=np.array([row[0] for row in rows], dtype=np.intp),
+        lanes_out=np.array([row[1] for row in rows], dtype=np.intp),
+        intervals=np.array([row[2] for row in rows], dtype=np.int64),
+        costs=np.array([row[3] for row in rows], dtype=np.float64).reshape(len(rows), len(KINDS)),
+        foldings=tuple(row[4] for row in rows),
+    )
+
+
+def cost(stage: Stage, operation: Operation, folding: Mapping[str, Any], room: Room) -> list[float]:
+    """One value for each of KINDS: a stage and the FIFO in front of it; an add's FIFOs are priced by `fifo_costs`."""
+    used = stage.resources()
+    if operation.kind != "add":
+        source = stage.inputs[0]
+        depth = input_depth(operation.inputs[0], source.groups, room, operation, folding)
+        used += source.model_copy(update={"depth": depth}).resources
+    return vector(used, stage.external_bytes)
+
+
+def fifo_costs(edge: Edge, room: Room, reader: Operation) -> np.ndarray:
+    """Cost of the FIFO in front of an add for every number of lanes: float64 (lanes, len(KINDS))."""
+    streams = [edge.stream(lanes) for lanes in edge.lanes]
+    depths = [input_depth(edge, stream.groups, room, reader, NO_FOLDING) for stream in streams]
+    deep = [stream.model_copy(update={"depth": depth}) for stream, depth in zip(streams, depths, strict=True)]
+    return np.array([vector(stream.resources) for stream in deep], dtype=np.float64)
+
+
+def vector(used: Resources, external_bytes: int = 0) -> list[float]:
+    """Costs in the order of KINDS."""
+    return [used.dsp, used.lut, used.ff, used.bram36, float(external_bytes > 0), external_bytes]
+
+
+def usable_lanes(edge: Edge, limits: Limits) -> Iterator[tuple[int, int]]:
+    """(index, lanes) of beats that are neither too wide, nor too many for the slowest interval, nor far too few."""
+    for index, lanes in enumerate(edge.lanes):
+        beats = edge.height * edge.width * edge.channels // lanes
+        narrow = lanes * edge.taps * edge.bits <= MAX_BEAT_BITS
+        if narrow and beats <= limits.slowest and (lanes <= 16 or 64 * beats >= limits.fastest):
+            yield index, lanes
+
+
+def candidates(operation: Operation, limits: Limits) -> Iterator[tuple[int, int, Mapping[str, Any], Stage]]:
+    """(lanes in, lanes out, folding, stage) of every folding within the limits."""
+    source, target = operation.inputs[0], operation.outputs[0]
+    sources, targets = list(usable_lanes(source, limits)), list(usable_lanes(target, limits))
+    if operation.kind in DENSE:
+        for (i, lanes_in), (o, lanes_out) in product(sources, targets):
+            yield from dense_candidates(operation, limits, (i, lanes_in), (o, lanes_out))
+        return
+    alike = operation.kind != "repack"
+    for (i, lanes_in), (o, lanes_out) in product(sources, targets):
+        if (lanes_in == lanes_out) != alike or (lanes_in % lanes_out and lanes_out % lanes_in):
+            continue
+        inputs = tuple(edge.stream(lanes_in) for edge in operation.inputs)
+        stage = operation.stage(inputs, tuple(edge.stream(lanes_out) for edge in operation.outputs), NO_FOLDING)
+        if stage.interval_cycles <= limits.slowest:
+            yield i, o, NO_FOLDING, stage
+
+
+def dense_candidates(
+    operation: Operation, limits: Limits, lanes_in: tuple[int, int], lanes_out: tuple[int, int]
+) -> Iterator[tuple[int, int, Mapping[str, Any], Stage]]:
+    """Foldings of a dense stage between given lanes: how many outputs at once, and where the weights lie."""
+    (source,), (target,) = operation.inputs, operation.outputs
+    read, written = source.stream(lanes_in[1]), target.stream(lanes_out[1])
+    steps = target.height * target.width * read.groups * target.channels
+    for parallel in target.lanes:
+        interval = steps // parallel
+        if parallel % written.lanes or parallel > read.groups * written.lanes or interval > limits.slowest:
+            continue
+        for weights in ("on_chip", "distributed", "external"):
+            folding = {"out_parallel": parallel, "weights": weights}
+            stage = operation.stage((read,), (written,), folding)
+            if not worth_trying(stage, limits.port_bits):
+                continue
+            yield lanes_in[0], lanes_out[0], folding, stage
+        if 2 * interval < limits.fastest:
+            return
+
+
+def worth_trying(stage: Stage, port_bits: int) -> bool:
+    """False for external weights that no port can bring in time, and for LUTs where they are the automatic choice."""
+    assert isinstance(stage, Dense)
+    if stage.weights == "external":
+        return stage.weight_word_bits <= port_bits
+    return stage.weights == "on_chip" or stage.memories[0].model_copy(update={"storage": "auto"}).style == "block"

@@ -1,0 +1,107 @@
+"""From a QNet to compute units: which nodes go together, and which operations each unit needs.
+
+First the network is cut wherever a single feature map is alive: between two cuts lies one node, or a residual block
+that cannot be taken apart. Then neighbours are joined by the four patterns of the paper:
+
+- Head: the first dense convolution, with the depthwise and pointwise convolution that follow it, if they do;
+- Body: [pointwise] depthwise pointwise, or a residual block whole, or any other convolution on its own;
+- Tail: [pointwise] global average pool;
+- Classifier: fully connected layers.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from deepdive.compiler.operations import unit_operations
+from deepdive.compiler.plan import Edge, UnitPlan
+from deepdive.errors import UnsupportedLayer
+from deepdive.hardware.units import UnitKind
+from deepdive.qnet import Add, Conv, GlobalAvgPool, Linear, Node, QNet
+
+SUPPORTED = (Conv, Linear, Add, GlobalAvgPool)
+
+
+def partition(net: QNet) -> tuple[UnitPlan, ...]:
+    """Units in order of the data flow; every node of the network is in exactly one.
+
+    Raises
+    ------
+    UnsupportedLayer
+        Naming the node and its unit, when there is no stage for it.
+    """
+    groups = grouped(cut(net))
+    counts = Counter(kind for kind, _ in groups)
+    seen: Counter[UnitKind] = Counter()
+    plans: list[UnitPlan] = []
+    edge = Edge("image", *net.input.shape, bits=net.input.bits, signed=net.input.signed)
+    input_map = net.input.name
+    for kind, nodes in groups:
+        seen[kind] += 1
+        name = f"{kind}{seen[kind]}" if counts[kind] > 1 or kind == "body" else kind
+        check_supported(nodes, name)
+        operations = unit_operations(net, name, nodes, input_map, edge)
+        plans.append(UnitPlan(name, kind, input_map, tuple(node.name for node in nodes), operations))
+        edge, input_map = operations[-1].outputs[0], nodes[-1].name
+    return tuple(plans)
+
+
+def check_supported(nodes: Sequence[Node], unit: str) -> None:
+    """Refuse a node that no stage computes."""
+    for node in nodes:
+        if not isinstance(node, SUPPORTED):
+            raise UnsupportedLayer(
+                f"'{node.name}' is a {type(node).__name__}, and unit '{unit}' has no stage for it; use Conv, Linear, "
+                "Add and GlobalAvgPool (for instance ReLU6 instead of hard-swish, no squeeze-excite)."
+            )
+
+
+def cut(net: QNet) -> list[tuple[Node, ...]]:
+    """The network in pieces between which one feature map is alive: the last one that the piece before wrote."""
+    last_read = {name: index for index, node in enumerate(net.nodes) for name in node.inputs}
+    pieces: list[tuple[Node, ...]] = []
+    start, alive = 0, {net.input.name}
+    for index, node in enumerate(net.nodes):
+        alive = {name for name in alive if last_read[name] > index} | {node.name}
+        if alive == {node.name}:
+            pieces.append(net.nodes[start : index + 1])
+            start = index + 1
+    return pieces
+
+
+def grouped(pieces: Sequence[tuple[Node, ...]]) -> list[tuple[UnitKind, tuple[Node, ...]]]:
+    """Pieces joined to units."""
+    patterns: tuple[tuple[UnitKind, str], ...] = (
+        ("head", "cdp"),
+        ("head", "c"),
+        ("body", "pdp"),
+        ("body", "dp"),
+        ("tail", "pg"),
+        ("tail", "g"),
+        ("classifier", "l"),
+    )
+    letters = "".join(letter(piece) for piece in pieces)
+    units: list[tuple[UnitKind, tuple[Node, ...]]] = []
+    start = 0
+    while start < len(pieces):
+        kind, length = "body", 1
+        for candidate, pattern in patterns:
+            if letters.startswith(pattern, start) and (candidate != "head" or start == 0):
+                kind, length = candidate, len(pattern)
+                break
+        while kind == "classifier" and letters.startswith("l", start + length):
+            length += 1
+        units.append((kind, tuple(node for piece in pieces[start : start + length] for node in piece)))  # type: ignore[arg-type]
+        start += length
+    return units
+
+
+def letter(piece: tuple[Node, ...]) -> str:
+    """What a piece is, for the patterns: Conv, Depthwise, Pointwise, Global pool, Linear, or x for all else."""
+    if len(piece) > 1:
+        return "x"
+    (node,) = piece
+    if isinstance(node, Conv):
+        return "d" if node.is_depthwise else "p" if node.is_pointwise else "c"
+    return {GlobalAvgPool: "g", Linear: "l"}.get(type(node), "x")

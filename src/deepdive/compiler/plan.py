@@ -1,0 +1,117 @@
+"""What the compiler decides about before it decides on lanes: operations joined by edges, grouped into units.
+
+An operation becomes a stage and an edge becomes a stream once the folding is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from deepdive.hardware.stages import (
+    AnyStage,
+    Dense,
+    Depthwise,
+    Fork,
+    GlobalAveragePool,
+    Repack,
+    ResidualAdd,
+    Window,
+)
+from deepdive.hardware.stream import Stream
+from deepdive.hardware.units import UnitKind
+
+STAGES: dict[str, Callable[..., AnyStage]] = {
+    "window": Window,
+    "conv": Dense,
+    "pointwise": Dense,
+    "linear": Dense,
+    "depthwise": Depthwise,
+    "add": ResidualAdd,
+    "global_avg_pool": GlobalAveragePool,
+    "fork": Fork,
+    "repack": Repack,
+}
+PORTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "add": (("input_a", "input_b"), ("output",)),
+    "fork": (("input",), ("output_a", "output_b")),
+}
+DENSE = ("conv", "pointwise", "linear")
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A stream without lanes and depth."""
+
+    name: str
+    height: int
+    width: int
+    channels: int
+    bits: int
+    signed: bool
+    taps: int = 1
+
+    def stream(self, lanes: int, depth: int = 2) -> Stream:
+        """The stream at a folding."""
+        return Stream(
+            name=self.name,
+            height=self.height,
+            width=self.width,
+            channels=self.channels,
+            lanes=lanes,
+            bits=self.bits,
+            signed=self.signed,
+            taps=self.taps,
+            depth=depth,
+        )
+
+    @property
+    def shape(self) -> tuple[object, ...]:
+        """Everything but the name."""
+        return self.height, self.width, self.channels, self.bits, self.signed, self.taps
+
+    @property
+    def lanes(self) -> tuple[int, ...]:
+        """Every number of lanes that divides the channels, ascending."""
+        return tuple(n for n in range(1, self.channels + 1) if self.channels % n == 0)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A stage without its folding; `fields` are those of the stage that are no streams."""
+
+    kind: str
+    name: str
+    inputs: tuple[Edge, ...]
+    outputs: tuple[Edge, ...]
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+    def stage(self, inputs: tuple[Stream, ...], outputs: tuple[Stream, ...], folding: Mapping[str, Any]) -> AnyStage:
+        """The stage at a folding."""
+        names = PORTS.get(self.kind, (("input",), ("output",)))
+        ports = dict(zip((*names[0], *names[1]), (*inputs, *outputs), strict=True))
+        made: AnyStage = STAGES[self.kind](kind=self.kind, name=self.name, **ports, **self.fields, **folding)
+        return made
+
+    @property
+    def shape(self) -> tuple[object, ...]:
+        """Everything that options and costs depend on: operations of one shape share them."""
+        fields = tuple(sorted((key, value) for key, value in self.fields.items() if key != "node"))
+        return self.kind, tuple(edge.shape for edge in (*self.inputs, *self.outputs)), fields
+
+
+@dataclass(frozen=True)
+class UnitPlan:
+    """A compute unit without folding: its operations in order of the data flow."""
+
+    name: str
+    kind: UnitKind
+    input_map: str
+    blocks: tuple[str, ...]
+    operations: tuple[Operation, ...]
+
+
+def renamed(edge: Edge, name: str) -> Edge:
+    """The same edge under another name."""
+    return replace(edge, name=name)

@@ -1,0 +1,60 @@
+"""Networks of the zoo's shapes with random weights, made without torch: for the compiler, which needs shapes, not sense."""
+
+from __future__ import annotations
+
+from networks import NetworkBuilder, Numbers, Window
+
+from deepdive.qnet import FeatureMap, QNet
+
+MOBILENET_V2 = ((1, 16, 1, 1, 3), (6, 24, 2, 2, 3), (6, 32, 3, 2, 3), (6, 64, 4, 2, 3), (6, 96, 3, 1, 3),
+                (6, 160, 3, 2, 3), (6, 320, 1, 1, 3))  # fmt: skip
+LITE0 = ((1, 16, 1, 1, 3), (6, 24, 2, 2, 3), (6, 40, 2, 2, 5), (6, 80, 3, 2, 3), (6, 112, 3, 1, 5),
+         (6, 192, 4, 2, 5), (6, 320, 1, 1, 3))  # fmt: skip
+"""(expansion, channels, repeats, stride, kernel) of each row of blocks."""
+
+
+def rounded(channels: float) -> int:
+    """To a multiple of 8, never more than a tenth down: MobileNet's rule."""
+    result = max(8, int(channels + 4) // 8 * 8)
+    return result + 8 if result < 0.9 * channels else result
+
+
+def inverted_residuals(
+    rows: tuple[tuple[int, int, int, int, int], ...],
+    *,
+    resolution: int,
+    width: float = 1.0,
+    weight_bits: int = 8,
+    last: int = 1280,
+    classes: int = 1000,
+    name: str = "zoo",
+) -> QNet:
+    """Stem, inverted residual blocks, last convolution, pool, classifier; 8 bits in the first layer."""
+    builder = NetworkBuilder(FeatureMap("image", (resolution, resolution, 3), 8, False, 1 / 127.5, 128))
+    relu, plain, first = Numbers(weight_bits=weight_bits), Numbers(8, True, 0, weight_bits), Numbers()
+    x = builder.conv("stem", builder.source, rounded(32 * width), Window.same(3, 2), first)
+    for row, (expansion, channels, repeats, stride, kernel) in enumerate(rows):
+        for repeat in range(repeats):
+            block, source, step = f"blocks.{row}.{repeat}", x, stride if repeat == 0 else 1
+            if expansion > 1:
+                x = builder.conv(f"{block}.expand", x, expansion * source.shape[2], Window(), relu)
+            x = builder.depthwise(f"{block}.depthwise", x, Window.same(kernel, step), relu)
+            x = builder.conv(f"{block}.project", x, rounded(channels * width), Window(), plain)
+            if x.shape == source.shape:
+                x = builder.add(f"{block}.add", source, x, plain)
+    x = builder.conv("last", x, last, Window(), relu)
+    x = builder.global_avg_pool("pool", x, relu)
+    builder.linear("classifier", x, classes, plain)
+    return builder.build(name)
+
+
+def mobilenet_v2(resolution: int = 224, width: float = 1.0, weight_bits: int = 8) -> QNet:
+    """MobileNetV2."""
+    return inverted_residuals(
+        MOBILENET_V2, resolution=resolution, width=width, weight_bits=weight_bits, name="mobilenet_v2"
+    )
+
+
+def efficientnet_lite0(resolution: int = 224, weight_bits: int = 8) -> QNet:
+    """EfficientNet-Lite0."""
+    return inverted_residuals(LITE0, resolution=resolution, weight_bits=weight_bits, name="efficientnet_lite0")
