@@ -32,8 +32,8 @@ def test_every_entry_is_sound(name: str) -> None:
     assert spec.resize_short >= spec.resolution
     assert all(0 <= mean <= 255 for mean in spec.mean)
     assert all(0 < std <= 255 for std in spec.std)
-    assert spec.labels is not None
-    assert len(spec.labels()) == spec.num_classes
+    assert (spec.labels is None) == name.endswith("_32")  # nobody knows the ten classes
+    assert spec.labels is None or len(spec.labels()) == spec.num_classes
     last = [name for name, _ in models.build(name, width=0.35).named_parameters()][-1]
     assert last.startswith(spec.classifier)
 

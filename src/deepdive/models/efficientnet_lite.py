@@ -8,7 +8,7 @@ the networks pad as TensorFlow's "same" does: with stride 2, more below and on t
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
@@ -39,6 +39,7 @@ BLOCK_GROUPS = (
     BlockGroup(kernel=5, stride=2, expansion=6, channels=192, repeats=4),
     BlockGroup(kernel=3, stride=1, expansion=6, channels=320, repeats=1),
 )
+SMALL_BLOCK_GROUPS = (BLOCK_GROUPS[0], replace(BLOCK_GROUPS[1], stride=1), *BLOCK_GROUPS[2:])
 
 
 @dataclass(frozen=True)
@@ -55,12 +56,15 @@ class Scaling:
         Height and width of the input in pixels; the padding of the stride-2 layers follows from it.
     dropout
         Probability before the classifier, while training.
+    small
+        For images of about 32x32: the first two of the five strides, the stem's among them, are removed.
     """
 
     width: float = 1.0
     depth: float = 1.0
     resolution: int = 224
     dropout: float = 0.2
+    small: bool = False
 
 
 def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
@@ -145,12 +149,13 @@ class EfficientNetLite(nn.Module):
     def __init__(self, scaling: Scaling, num_classes: int = 1000) -> None:
         super().__init__()
         size, channels = scaling.resolution, STEM_CHANNELS
-        self._stem_pad, self._conv_stem = same_conv(ConvShape(3, channels, kernel=3, stride=2, size=size))
+        stem_stride = 1 if scaling.small else 2
+        self._stem_pad, self._conv_stem = same_conv(ConvShape(3, channels, kernel=3, stride=stem_stride, size=size))
         self._bn0 = batch_norm(channels)
         self._relu0 = nn.ReLU6(inplace=True)
-        size = math.ceil(size / 2)
+        size = math.ceil(size / stem_stride)
         blocks: list[nn.Module] = []
-        for position, group in enumerate(BLOCK_GROUPS):
+        for position, group in enumerate(SMALL_BLOCK_GROUPS if scaling.small else BLOCK_GROUPS):
             is_inner = 0 < position < len(BLOCK_GROUPS) - 1
             repeats = math.ceil(group.repeats * scaling.depth) if is_inner else group.repeats
             out_channels = scale_channels(group.channels, scaling.width)

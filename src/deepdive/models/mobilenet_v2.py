@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
@@ -32,6 +32,7 @@ BLOCK_GROUPS = (
     BlockGroup(expansion=6, channels=160, repeats=3, stride=2),
     BlockGroup(expansion=6, channels=320, repeats=1, stride=1),
 )
+SMALL_BLOCK_GROUPS = (BLOCK_GROUPS[0], replace(BLOCK_GROUPS[1], stride=1), *BLOCK_GROUPS[2:])
 
 
 def conv_norm_relu6(
@@ -76,14 +77,16 @@ class MobileNetV2(nn.Module):
         Outputs of the classifier.
     dropout
         Probability before the classifier, while training.
+    small
+        For images of about 32x32: the first two of the five strides, the stem's among them, are removed.
     """
 
-    def __init__(self, width: float = 1.0, num_classes: int = 1000, dropout: float = 0.2) -> None:
+    def __init__(self, width: float = 1.0, num_classes: int = 1000, dropout: float = 0.2, small: bool = False) -> None:
         super().__init__()
         channels = scale_channels(STEM_CHANNELS, width)
         last = scale_channels(LAST_CHANNELS, max(1.0, width))
-        features: list[nn.Module] = [conv_norm_relu6(3, channels, 3, stride=2)]
-        for group in BLOCK_GROUPS:
+        features: list[nn.Module] = [conv_norm_relu6(3, channels, 3, stride=1 if small else 2)]
+        for group in SMALL_BLOCK_GROUPS if small else BLOCK_GROUPS:
             out_channels = scale_channels(group.channels, width)
             for index in range(group.repeats):
                 stride = group.stride if index == 0 else 1

