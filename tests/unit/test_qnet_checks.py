@@ -201,7 +201,7 @@ def test_the_accumulator_s_range_is_exact(net: QNet) -> None:
     assert isinstance(node, Conv)
     x = net.input
     zero = np.broadcast_to(x.zero_point_array, (x.shape[2],))
-    out_channels, kernel_h, kernel_w, per_group = node.weight.shape
+    out_channels, _, _, per_group = node.weight.shape
     lowest, highest = [], []
     for channel in range(out_channels):
         first = channel // (out_channels // node.groups) * per_group
