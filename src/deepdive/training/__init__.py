@@ -1,0 +1,37 @@
+"""Training: data, augmentation, the loop, checkpoints, metrics."""
+
+from deepdive.training.augment import Augment
+from deepdive.training.bar import Standing, Watcher, progress_bar
+from deepdive.training.batches import RAW_PIXELS, Batch, Normalize
+from deepdive.training.data import open_data
+from deepdive.training.evaluate import Score, evaluate
+from deepdive.training.hooks import Distill, FreezeBatchNorm, Hook
+from deepdive.training.image_set import Data, ImageSet, Skipped
+from deepdive.training.loop import Job, Trained, train
+from deepdive.training.recipe import Optimizer, Recipe, Schedule, read_recipe
+
+__all__ = [
+    "RAW_PIXELS",
+    "Augment",
+    "Batch",
+    "Data",
+    "Distill",
+    "FreezeBatchNorm",
+    "Hook",
+    "ImageSet",
+    "Job",
+    "Normalize",
+    "Optimizer",
+    "Recipe",
+    "Schedule",
+    "Score",
+    "Skipped",
+    "Standing",
+    "Trained",
+    "Watcher",
+    "evaluate",
+    "open_data",
+    "progress_bar",
+    "read_recipe",
+    "train",
+]

@@ -1,0 +1,47 @@
+"""Names the layer in which numbers stopped being numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+def bad_tensor(network: nn.Module) -> str | None:
+    """The first parameter or buffer with NaN or infinity, by name."""
+    for name, tensor in network.state_dict().items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            return name
+    return None
+
+
+@torch.no_grad()
+def bad_layer(network: nn.Module, images: Tensor) -> str | None:
+    """The first layer, in the order of execution, whose output for `images` has NaN or infinity."""
+    found: list[str] = []
+
+    def check(name: str) -> Any:
+        def hook(module: nn.Module, inputs: Any, output: Any) -> None:
+            if not found and isinstance(output, Tensor) and not torch.isfinite(output).all():
+                found.append(name)
+
+        return hook
+
+    layers = [(name, module) for name, module in network.named_modules() if name and not any(module.children())]
+    handles = [module.register_forward_hook(check(name)) for name, module in layers]
+    try:
+        network(images)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return found[0] if found else None
+
+
+def where_it_broke(network: nn.Module, images: Tensor) -> str:
+    """Words for a message: the layer, or the parameter, or the loss."""
+    layer = bad_layer(network, images)
+    if layer is not None:
+        return f"first in layer '{layer}'"
+    tensor = bad_tensor(network)
+    return f"first in '{tensor}'" if tensor is not None else "in the loss itself, all layers being finite"
