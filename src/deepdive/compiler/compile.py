@@ -9,13 +9,13 @@ from typing import Literal, get_args
 
 from deepdive.compiler.budget import TITLES, Budget, excess
 from deepdive.compiler.design import Design
-from deepdive.compiler.fingerprint import fingerprint
 from deepdive.compiler.folding import SPAN, Folder, Site, fastest_interval
 from deepdive.compiler.partition import partition
 from deepdive.errors import CheckFailed, DeepDiveError, nearest
 from deepdive.hardware.boards import Board, load_board
 from deepdive.hardware.units import Unit
 from deepdive.qnet import QNet
+from deepdive.qnet.fingerprint import fingerprint
 
 Objective = Literal["fps", "fps-per-watt", "latency", "min-resources"]
 DEFAULT_BUDGET = Budget()

@@ -1,10 +1,8 @@
 """The smallest frame interval whose cheapest folding fits the board.
 
-For one interval the search prices every resource and takes the cheapest folding. When that passes a limit, the price
-of what is short rises and the search runs again (Lagrangian relaxation with multiplicative updates). The prices also
-prove the opposite: when even the cheapest folding costs more than the limits themselves would, nothing fits.
-Weights stay on chip as long as a folding with all of them on chip is found; only then may some be read from external
-memory, and the price of block RAM and of memory ports decides which: those that free most per port.
+For one interval the search prices every resource and takes the cheapest folding, weights in block RAM. Weights that do
+not fit there move to LUTs or external memory (`placement`). When a limit is still passed, the price of what is short rises
+and the search runs again (Lagrangian relaxation with multiplicative updates).
 """
 
 from __future__ import annotations
@@ -19,6 +17,7 @@ from deepdive.compiler.budget import KINDS, Budget, excess, usage
 from deepdive.compiler.build import build_units
 from deepdive.compiler.fifos import Room, early_pixels, rooms
 from deepdive.compiler.options import Limits
+from deepdive.compiler.placement import place
 from deepdive.compiler.plan import Edge, Operation, UnitPlan
 from deepdive.compiler.search import Question, Search
 from deepdive.hardware.boards import Board
@@ -50,12 +49,8 @@ class Folder:
         self.plans, self.site = tuple(plans), site
         self.operations = tuple(operation for plan in plans for operation in plan.operations)
         early = {name: Room(early=pixels) for name, pixels in early_pixels(self.operations).items()}
-        limits = Limits(fastest, slowest, site.board.memory.port_bits)
+        limits = Limits(fastest, slowest)
         self.search = Search(self.operations, limits, early)
-
-    def fold(self, interval: int) -> tuple[Unit, ...] | None:
-        """Units that keep the interval and fit, or None when none were found."""
-        return self.priced(interval, external=False) or self.priced(interval, external=True)
 
     def fastest(self) -> tuple[Unit, ...] | None:
         """Units of the smallest frame interval that fits, by bisection of the intervals that foldings have."""
@@ -71,16 +66,19 @@ class Folder:
                 best, end = units, middle
         return best
 
-    def priced(self, interval: int, *, external: bool) -> tuple[Unit, ...] | None:
-        """As `fold`, with or without weights in external memory."""
+    def fold(self, interval: int) -> tuple[Unit, ...] | None:
+        """Units that keep the interval and fit, or None when none were found."""
         limits = self.site.limits(interval)
         limit = np.array([max(limits[kind], 1e-6) for kind in KINDS])
         skips = self.skips(interval)
+        if self.least(interval, ["dsp"])["dsp"] > limits["dsp"]:
+            return None
         shares = np.full(len(KINDS), 1 / len(KINDS))
         for _ in range(ROUNDS):
-            folding = self.search.cheapest(Question(interval, shares / limit, external, skips))
-            if folding is None or float(folding.costs @ (shares / limit)) > 1 + 1e-9:
+            folding = self.search.cheapest(Question(interval, shares / limit, skips))
+            if folding is None:
                 return None
+            folding = place(folding, self.operations, limit, self.site.board.memory.port_bits)
             loads = folding.costs / limit
             if (loads <= 1).all():
                 units = build_units(self.plans, folding.choices)
@@ -101,13 +99,14 @@ class Folder:
 
         return rooms(self.operations, groups)
 
-    def least(self, interval: int) -> dict[str, float]:
+    def least(self, interval: int, kinds: Sequence[str] = KINDS) -> dict[str, float]:
         """The least of each kind that any folding of the interval takes, each for itself."""
         found: dict[str, float] = {}
-        for index, kind in enumerate(KINDS):
+        for kind in kinds:
+            index = KINDS.index(kind)
             prices = np.full(len(KINDS), 1e-12)
             prices[index] = 1.0
-            folding = self.search.cheapest(Question(interval, prices, True, self.skips(interval)))
+            folding = self.search.cheapest(Question(interval, prices, self.skips(interval)))
             found[kind] = math.inf if folding is None else float(folding.costs[index])
         return found
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import product
 from typing import Any
 
@@ -14,7 +13,7 @@ from deepdive.compiler.budget import KINDS
 from deepdive.compiler.fifos import Room, input_depth
 from deepdive.compiler.plan import DENSE, Edge, Operation
 from deepdive.hardware.resources import Resources
-from deepdive.hardware.stages import Dense, Stage
+from deepdive.hardware.stages import Stage
 
 MAX_BEAT_BITS = 4096
 """Wider words are refused by Vitis HLS (AP_INT_MAX_W)."""
@@ -44,11 +43,6 @@ class Options:
     costs: np.ndarray
     foldings: tuple[Mapping[str, Any], ...]
 
-    @cached_property
-    def external(self) -> np.ndarray:
-        """bool (n,): reads its weights from external memory."""
-        return self.costs[:, KINDS.index("ports")] > 0
-
 
 @dataclass(frozen=True)
 class Limits:
@@ -60,7 +54,6 @@ class Limits:
 
     fastest: int
     slowest: int
-    port_bits: int
 
 
 def options(operation: Operation, limits: Limits, room: Room) -> Options:
@@ -131,7 +124,7 @@ def candidates(operation: Operation, limits: Limits) -> Iterator[tuple[int, int,
 def dense_candidates(
     operation: Operation, limits: Limits, lanes_in: tuple[int, int], lanes_out: tuple[int, int]
 ) -> Iterator[tuple[int, int, Mapping[str, Any], Stage]]:
-    """Foldings of a dense stage between given lanes: how many outputs at once, and where the weights lie."""
+    """Foldings of a dense stage between given lanes: how many outputs at once."""
     (source,), (target,) = operation.inputs, operation.outputs
     read, written = source.stream(lanes_in[1]), target.stream(lanes_out[1])
     steps = target.height * target.width * read.groups * target.channels
@@ -139,19 +132,7 @@ def dense_candidates(
         interval = steps // parallel
         if parallel % written.lanes or parallel > read.groups * written.lanes or interval > limits.slowest:
             continue
-        for weights in ("on_chip", "distributed", "external"):
-            folding = {"out_parallel": parallel, "weights": weights}
-            stage = operation.stage((read,), (written,), folding)
-            if not worth_trying(stage, limits.port_bits):
-                continue
-            yield lanes_in[0], lanes_out[0], folding, stage
+        folding = {"out_parallel": parallel}
+        yield lanes_in[0], lanes_out[0], folding, operation.stage((read,), (written,), folding)
         if 2 * interval < limits.fastest:
             return
-
-
-def worth_trying(stage: Stage, port_bits: int) -> bool:
-    """False for external weights that no port can bring in time, and for LUTs where they are the automatic choice."""
-    assert isinstance(stage, Dense)
-    if stage.weights == "external":
-        return stage.weight_word_bits <= port_bits
-    return stage.weights == "on_chip" or stage.memories[0].model_copy(update={"storage": "auto"}).style == "block"

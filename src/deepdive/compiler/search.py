@@ -50,15 +50,12 @@ class Question:
         Clock cycles a frame that every stage must keep.
     prices
         What one of each of KINDS costs, float64.
-    external
-        Whether weights may be read from external memory.
     skips
         Room that the FIFOs in front of adds need, by name of the edge.
     """
 
     interval: int
     prices: np.ndarray
-    external: bool
     skips: Mapping[str, Room]
 
 
@@ -167,10 +164,7 @@ class Table:
     def spread(self, found: Options, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
         """Least price from lanes in to lanes out, and which option has it."""
         if id(found) not in self.priced:
-            allowed = found.intervals <= self.question.interval
-            if not self.question.external:
-                allowed &= ~found.external
-            rows = np.flatnonzero(allowed)
+            rows = np.flatnonzero(found.intervals <= self.question.interval)
             price = found.costs[rows] @ self.question.prices
             order = np.argsort(-price, kind="stable")  # the cheapest last: later writes win
             costs, which = np.full(size, np.inf), np.full(size, -1, dtype=np.intp)
