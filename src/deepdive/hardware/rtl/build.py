@@ -1,0 +1,55 @@
+"""From a stage of the contract and the network to its component."""
+
+from __future__ import annotations
+
+from deepdive.errors import DeepDiveError
+from deepdive.hardware.rtl.add import ResidualAddComponent
+from deepdive.hardware.rtl.component import StageComponent
+from deepdive.hardware.rtl.dense import DenseComponent
+from deepdive.hardware.rtl.depthwise import DepthwiseComponent
+from deepdive.hardware.rtl.fork import ForkComponent
+from deepdive.hardware.rtl.pool import GlobalAveragePoolComponent
+from deepdive.hardware.rtl.repack import RepackComponent
+from deepdive.hardware.rtl.window import WindowComponent
+from deepdive.hardware.stages import (
+    Dense,
+    Depthwise,
+    Fork,
+    GlobalAveragePool,
+    Repack,
+    ResidualAdd,
+    Stage,
+    Window,
+)
+from deepdive.qnet import Add, Conv, GlobalAvgPool, Linear, QNet
+
+
+def stage_component(stage: Stage, net: QNet) -> StageComponent:
+    """The RTL of `stage`, its constants taken from the node of `net` that it names.
+
+    Raises
+    ------
+    DeepDiveError
+        When there is no RTL for the stage, or its node is of another kind.
+    """
+    if isinstance(stage, Window):
+        return WindowComponent(stage)
+    if isinstance(stage, Fork):
+        return ForkComponent(stage)
+    if isinstance(stage, Repack):
+        return RepackComponent(stage)
+    node = next((node for node in net.nodes if node.name == getattr(stage, "node", None)), None)
+    if node is not None:
+        types = net.inputs_of(node)
+        if isinstance(stage, Dense) and isinstance(node, Conv | Linear):
+            return DenseComponent(stage, node if isinstance(node, Conv) else node.as_conv(), types[0])
+        if isinstance(stage, Depthwise) and isinstance(node, Conv):
+            return DepthwiseComponent(stage, node, types[0])
+        if isinstance(stage, ResidualAdd) and isinstance(node, Add):
+            return ResidualAddComponent(stage, node, (types[0], types[1]))
+        if isinstance(stage, GlobalAveragePool) and isinstance(node, GlobalAvgPool):
+            return GlobalAveragePoolComponent(stage, node, types[0])
+    raise DeepDiveError(
+        f"Stage '{stage.name}' ({stage.kind}) has no RTL for node '{getattr(stage, 'node', None)}'; "
+        "use the HLS backend."
+    )

@@ -1,0 +1,185 @@
+"""A bench: modules with streams between sources that feed files and monitors that write files, under random pauses."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+
+from deepdive.errors import DeepDiveError
+from deepdive.hardware.stream import Stream
+
+PARTS = ("stream_source.v", "stream_sink.v", "stream_monitor.v")
+
+
+@dataclass(frozen=True)
+class Port:
+    """A stream port of a module: signals ``<name>__payload``, ``<name>__valid`` and ``<name>__ready``."""
+
+    name: str
+    stream: Stream
+
+
+@dataclass(frozen=True)
+class Dut:
+    """A module under test."""
+
+    name: str
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """What a monitor saw on a stream.
+
+    Parameters
+    ----------
+    beats, blocked, starved
+        Beats moved; cycles with valid but not ready, and with ready but not valid.
+    broken
+        Cycles in which an offered beat was withdrawn or changed; never anything but 0.
+    frames
+        (n, 2): the clock cycles of each frame's first and last beat.
+    """
+
+    beats: int
+    blocked: int
+    starved: int
+    broken: int
+    frames: np.ndarray
+
+
+def tap_name(dut: str, port: str) -> str:
+    """Name of the files of a port's source or monitor."""
+    return f"{dut}.{port}"
+
+
+def monitor(instance: str, name: str, stream: Stream, signals: Mapping[str, str], *, record: bool, bound: bool) -> str:
+    """Verilog of a monitor instance; a bound one says nothing about completion."""
+    ends = "" if bound else f", .frames(frames), .complete(complete_{instance}), .moved(moved_{instance})"
+    return (
+        f'stream_monitor #(.WIDTH({stream.beat_bits}), .NAME("{name}"), .FRAME_BEATS({stream.beats}), '
+        f".RECORD({int(record)})) monitor_{instance} (.clk(clk), .rst(rst), .payload({signals['payload']}), "
+        f".valid({signals['valid']}), .ready({signals['ready']}){ends});"
+    )
+
+
+def bench_verilog(duts: Sequence[Dut]) -> str:
+    """The top module `bench`: every module with its sources, sinks and monitors."""
+    body: list[str] = []
+    watched: list[str] = []
+    number = 0
+    for dut in duts:
+        connections = [".clk(clk)", ".rst(rst)"]
+        for port, is_input in [*((p, True) for p in dut.inputs), *((p, False) for p in dut.outputs)]:
+            number += 1
+            wire = f"{dut.name}_{port.name}"
+            signals = {part: f"{wire}_{part}" for part in ("payload", "valid", "ready")}
+            body.append(f"wire [{port.stream.beat_bits - 1}:0] {signals['payload']};")
+            body.append(f"wire {signals['valid']}, {signals['ready']}, complete_{wire}, moved_{wire};")
+            connections += [f".{port.name}__{part}({signals[part]})" for part in signals]
+            name = tap_name(dut.name, port.name)
+            handshake = f".clk(clk), .rst(rst), .seed(seed), .ready({signals['ready']})"
+            if is_input:
+                offer = f".payload({signals['payload']}), .valid({signals['valid']}), .pause(pause_sources)"
+                parameters = f'.WIDTH({port.stream.beat_bits}), .FILE("{name}.stimulus"), .ID({number})'
+                body.append(f"stream_source #({parameters}) source_{wire} ({handshake}, {offer});")
+            else:
+                body.append(f"stream_sink #(.ID({number})) sink_{wire} ({handshake}, .pause(pause_sinks));")
+            body.append(monitor(wire, name, port.stream, signals, record=not is_input, bound=False))
+            watched.append(wire)
+        body.append(f"{dut.name} {dut.name}_dut ({', '.join(connections)});")
+    complete = " & ".join(f"complete_{wire}" for wire in watched)
+    moved = " | ".join(f"moved_{wire}" for wire in watched)
+    lines = "\n".join(f"    {line}" for line in body)
+    return f"""module bench (
+    input wire clk,
+    input wire rst,
+    input wire [31:0] seed,
+    input wire [31:0] frames,
+    input wire [7:0] pause_sources,
+    input wire [7:0] pause_sinks,
+    output wire complete,
+    output wire moved
+);
+{lines}
+    assign complete = {complete};
+    assign moved = {moved};
+endmodule
+"""
+
+
+def write_parts(folder: Path) -> list[Path]:
+    """Copy the bench's own Verilog into `folder`."""
+    paths = []
+    for name in PARTS:
+        path = folder / name
+        path.write_text(part(name), encoding="utf-8")
+        paths.append(path)
+    return paths
+
+
+def part(name: str) -> str:
+    """Text of one of the bench's own files."""
+    return (files("deepdive.simulation") / "bench_parts" / name).read_text(encoding="utf-8")
+
+
+def write_codes(path: Path, stream: Stream, codes: np.ndarray) -> None:
+    """Write beats for a source: integers (beats, values), the first value lowest."""
+    values = codes.reshape(-1, stream.taps * stream.lanes).astype(np.int64)
+    bits = ((values[..., None] >> np.arange(stream.bits)) & 1).astype(np.uint8).reshape(len(values), -1)
+    packed = np.packbits(bits, axis=1, bitorder="little")[:, ::-1]
+    path.write_text("".join(f"{row.tobytes().hex()}\n" for row in packed), encoding="ascii")
+
+
+def read_codes(path: Path, stream: Stream) -> np.ndarray:
+    """What a monitor recorded: int16 (beats, values)."""
+    digits = -(-stream.beat_bits // 4)
+    lines = path.read_text(encoding="ascii").split()
+    odd = digits % 2
+    raw = bytes.fromhex("".join(("0" + line if odd else line) for line in lines))
+    packed = np.frombuffer(raw, dtype=np.uint8).reshape(len(lines), (digits + odd) // 2)[:, ::-1]
+    bits = np.unpackbits(packed, axis=1, count=stream.beat_bits, bitorder="little")
+    planes = bits.reshape(len(lines), -1, stream.bits).astype(np.int16)
+    values: np.ndarray = (planes << np.arange(stream.bits, dtype=np.int16)).sum(axis=-1, dtype=np.int16)
+    if stream.signed:
+        values -= (values >> (stream.bits - 1)) << stream.bits
+    return values
+
+
+@dataclass(frozen=True)
+class Run:
+    """How to run a bench: pauses are 256ths of the cycles, `patience` cycles without a beat end it."""
+
+    frames: int
+    seed: int = 1
+    pause_sources: int = 0
+    pause_sinks: int = 0
+    patience: int = 100_000
+
+
+def run_bench(program: Path, how: Run, folder: Path, timeout: float = 3600) -> tuple[int, bool]:
+    """Run the program in `folder` (where its files are): clock cycles, and whether every frame arrived."""
+    numbers = (how.frames, how.seed, how.pause_sources, how.pause_sinks, how.patience)
+    command = [str(program.resolve()), *map(str, numbers)]
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=timeout, check=False)
+    except subprocess.TimeoutExpired:
+        raise DeepDiveError(f"The RTL simulation did not end in {timeout:.0f} s.") from None
+    words = done.stdout.split()
+    if done.returncode not in (0, 1) or len(words) < 2:
+        raise DeepDiveError(f"The RTL simulation failed: {done.stderr.strip() or done.stdout.strip()}")
+    return int(words[-2]), words[-1] == "complete"
+
+
+def traffic(folder: Path, name: str) -> Traffic:
+    """What the monitor `name` saw in the last run."""
+    counts = [int(word) for word in (folder / f"{name}.counts").read_text(encoding="ascii").split()]
+    frames = np.array([int(word) for word in (folder / f"{name}.frames").read_text(encoding="ascii").split()])
+    beats, blocked, starved, broken, *_ = counts
+    return Traffic(beats, blocked, starved, broken, frames.reshape(-1, 2))

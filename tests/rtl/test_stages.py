@@ -1,0 +1,163 @@
+"""Every stage's RTL gives the reference's codes, keeps its streams' rules and takes the cycles of its contract."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deepdive.backends.verilog.emit import emit
+from deepdive.hardware.rtl.memories import memory_modules
+from deepdive.qnet import FeatureMap
+from deepdive.simulation.bench import (
+    Dut,
+    Port,
+    Run,
+    bench_verilog,
+    part,
+    read_codes,
+    run_bench,
+    tap_name,
+    traffic,
+    write_codes,
+    write_parts,
+)
+from deepdive.simulation.verilated import build
+from rtl.stage_cases import (
+    FRAMES,
+    ConvSpec,
+    StageCase,
+    add_case,
+    dense_case,
+    depthwise_case,
+    plain_case,
+    pool_case,
+    window_case,
+)
+
+SAME3 = (1, 1, 1, 1)
+
+
+def cases() -> list[StageCase]:
+    return [
+        # name, seed, size, channels
+        window_case(ConvSpec("window_3x3", 1, (5, 6), (4, 4), (3, 3), padding=SAME3), lanes=2),
+        window_case(ConvSpec("window_stride2_tf", 2, (6, 6), (6, 6), (3, 3), (2, 2), (0, 0, 1, 1)), lanes=2),
+        window_case(ConvSpec("window_stride2_odd", 3, (5, 7), (3, 3), (3, 3), (2, 2), SAME3, zero_points=3), lanes=1),
+        window_case(ConvSpec("window_5x5", 4, (6, 5), (2, 2), (5, 5), (1, 1), (2, 2, 2, 2), zero_points=2), lanes=2),
+        window_case(ConvSpec("window_7x7", 5, (7, 7), (2, 2), (7, 7), (2, 2), (3, 3, 3, 3)), lanes=1),
+        window_case(ConvSpec("window_smallest", 6, (1, 1), (1, 1), (3, 3), padding=SAME3), lanes=1),
+        window_case(ConvSpec("window_one_row", 7, (1, 4), (2, 2), (3, 3), padding=SAME3), lanes=1),
+        window_case(ConvSpec("window_one_column", 8, (4, 1), (1, 1), (5, 5), padding=(2, 2, 2, 2)), lanes=1),
+        window_case(ConvSpec("window_valid", 9, (5, 5), (2, 2), (3, 3)), lanes=2),
+        window_case(ConvSpec("window_wide_padding", 10, (4, 3), (2, 2), (3, 3), padding=(2, 2, 2, 2)), lanes=1),
+        window_case(ConvSpec("window_1x1_stride2", 11, (5, 5), (2, 2), (1, 1), (2, 2)), lanes=1),
+        window_case(ConvSpec("window_1x3_stride3", 12, (4, 7), (2, 2), (1, 3), (1, 3), (0, 1, 0, 1)), lanes=1),
+        window_case(
+            ConvSpec("window_signed4", 13, (4, 4), (2, 2), (3, 3), padding=SAME3, bits=(4, 4, 4), signed=(True, True)),
+            lanes=2,
+        ),
+        dense_case(ConvSpec("dense_serial", 21, (2, 3), (6, 4)), 1, 1, 1),
+        dense_case(ConvSpec("dense_folded", 22, (2, 3), (12, 8)), 3, 4, 1),
+        dense_case(ConvSpec("dense_shared", 23, (2, 3), (8, 12), bits=(8, 4, 6)), 2, 6, 2),
+        dense_case(ConvSpec("dense_parallel", 24, (3, 2), (5, 3), uniform=True), 5, 3, 3),
+        dense_case(ConvSpec("dense_one_group", 25, (2, 2), (4, 6), signed=(True, True)), 4, 2, 2),
+        dense_case(ConvSpec("dense_kernel", 26, (5, 5), (3, 8), (3, 3), (2, 2), (0, 0, 1, 1), zero_points=3), 3, 4, 4),
+        dense_case(
+            ConvSpec("dense_kernel_serial", 27, (3, 3), (4, 4), (3, 3), padding=SAME3, rounding="floor"), 1, 2, 1
+        ),
+        dense_case(ConvSpec("dense_grouped", 28, (2, 2), (6, 4), groups=2), 3, 4, 2),
+        dense_case(ConvSpec("dense_imported", 29, (2, 2), (6, 4), weight_zero_point=True), 2, 2, 1),
+        dense_case(ConvSpec("dense_linear", 30, (1, 1), (16, 10), bits=(8, 2, 8)), 4, 5, 5),
+        depthwise_case(ConvSpec("depthwise_3x3", 31, (4, 5), (6, 6), (3, 3), padding=SAME3, groups=6), 2),
+        depthwise_case(ConvSpec("depthwise_5x5", 32, (5, 5), (4, 4), (5, 5), (2, 2), (2, 2, 2, 2), 4, (8, 4, 8)), 4),
+        depthwise_case(
+            ConvSpec("depthwise_7x7", 33, (3, 3), (2, 2), (7, 7), padding=(3, 3, 3, 3), groups=2, rounding="floor"), 1
+        ),
+        depthwise_case(
+            ConvSpec("depthwise_imported", 34, (3, 3), (3, 3), (3, 3), groups=3, weight_zero_point=True, uniform=True),
+            3,
+        ),
+        add_case("add", 41, (3, 4, 6), 2),
+        add_case("add_floor", 42, (1, 1, 3), 3, "floor"),
+        pool_case("pool", 51, FeatureMap("x", (3, 5, 6), 8, zero_point=77), 2),
+        pool_case("pool_one_group", 52, FeatureMap("x", (2, 2, 3), 4, True, zero_point=-1), 3),
+        pool_case("pool_one_pixel", 53, FeatureMap("x", (1, 1, 4), 8), 1, "floor"),
+        plain_case("repack_split", 61, (2, 3, 12), (6, 2)),
+        plain_case("repack_join", 62, (2, 3, 12), (2, 6)),
+        plain_case("repack_to_one", 63, (1, 1, 5), (5, 1)),
+        plain_case("fork_in_two", 64, (2, 3, 4), (2, 2)),
+    ]
+
+
+CASES = {case.name: case for case in cases()}
+
+
+def dut(case: StageCase) -> Dut:
+    stage = case.stage
+    return Dut(
+        case.name,
+        tuple(Port(f"input{i}", s) for i, s in enumerate(stage.inputs)),
+        tuple(Port(f"output{i}", s) for i, s in enumerate(stage.outputs)),
+    )
+
+
+@pytest.fixture(scope="session")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One simulator of all cases side by side."""
+    folder = tmp_path_factory.mktemp("stages")
+    modules = {case.name: case.component for case in CASES.values()}
+    for case in CASES.values():
+        modules |= case.component.shared_modules
+        for image in case.component.roms:
+            (folder / f"{image.name}.mem").write_text(image.text())
+    verilog = "\n".join(emit(modules).values())
+    (folder / "stages.v").write_text(verilog + memory_modules() + bench_verilog([dut(case) for case in CASES.values()]))
+    for case in CASES.values():
+        for i, (stream, codes) in enumerate(zip(case.stage.inputs, case.inputs, strict=True)):
+            write_codes(folder / f"{tap_name(case.name, f'input{i}')}.stimulus", stream, codes)
+    (folder / "main.cpp").write_text(part("main.cpp"))
+    return build(folder, [folder / "stages.v", *write_parts(folder)], folder / "main.cpp", optimize="-O0")
+
+
+RUNS = {
+    "free": Run(FRAMES),
+    "slow_source": Run(FRAMES, seed=2, pause_sources=200),
+    "slow_sink": Run(FRAMES, seed=3, pause_sinks=200),
+    "both": Run(FRAMES, seed=4, pause_sources=120, pause_sinks=120),
+    "bursts": Run(FRAMES, seed=5, pause_sources=30, pause_sinks=10),
+}
+
+
+@pytest.fixture(scope="session", params=RUNS)
+def run(program: Path, request: pytest.FixtureRequest) -> tuple[str, Path]:
+    """The folder with what the monitors saw in one run."""
+    folder = program.parent / request.param
+    folder.mkdir()
+    for path in program.parent.iterdir():
+        if path.suffix in (".mem", ".stimulus"):
+            (folder / path.name).symlink_to(path)
+    cycles, _ = run_bench(program, RUNS[request.param], folder)
+    assert cycles > 0
+    return request.param, folder
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_stage(run: tuple[str, Path], name: str) -> None:
+    case, (kind, folder) = CASES[name], run
+    for i, (stream, wanted) in enumerate(zip(case.stage.outputs, case.outputs, strict=True)):
+        port = tap_name(name, f"output{i}")
+        got = read_codes(folder / f"{port}.beats", stream)
+        assert np.array_equal(got, wanted), f"{len(got)} of {len(wanted)} beats, {first_difference(got, wanted)}"
+        seen = traffic(folder, port)
+        assert seen.broken == 0
+        if kind == "free":
+            ends = seen.frames[:, 1]
+            assert (np.diff(ends) == case.stage.interval_cycles).all(), (ends, case.stage.interval_cycles)
+
+
+def first_difference(got: np.ndarray, wanted: np.ndarray) -> str:
+    shorter = min(len(got), len(wanted))
+    unequal = np.argwhere(got[:shorter] != wanted[:shorter])
+    return f"first difference at {unequal[0] if len(unequal) else None}"
