@@ -1,0 +1,23 @@
+"""From a PyTorch network to its integer network: trace, fuse, quantize, lower."""
+
+from deepdive.quantization.calibrate import Calibration, calibrate
+from deepdive.quantization.lower import Facts, lower
+from deepdive.quantization.modules import Bits
+from deepdive.quantization.prepare import QuantizedModel, prepare
+from deepdive.quantization.qconfig import QConfig
+from deepdive.quantization.quantize import QuantizeOptions, quantize
+from deepdive.quantization.ranges import RangeMethod
+
+__all__ = [
+    "Bits",
+    "Calibration",
+    "Facts",
+    "QConfig",
+    "QuantizeOptions",
+    "QuantizedModel",
+    "RangeMethod",
+    "calibrate",
+    "lower",
+    "prepare",
+    "quantize",
+]
