@@ -1,0 +1,5 @@
+"""`python -m deepdive` is the command `deepdive`."""
+
+from deepdive.cli import main
+
+main()

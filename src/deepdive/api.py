@@ -1,0 +1,73 @@
+"""The Python interface: the verbs of the command line as functions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import PrivateAttr
+
+from deepdive.backends import vitis
+from deepdive.backends.build import read_build, write_build
+from deepdive.compiler import design
+from deepdive.compiler.compile import Objective
+from deepdive.compiler.compile import compile as compile_network
+from deepdive.qnet import QNet
+from deepdive.qnet.onnx_file import load
+from deepdive.simulation.verify import Verification
+from deepdive.simulation.verify import verify as climb
+
+__all__ = ["Design", "compile", "load", "verify"]
+
+WRITERS = {"hls": vitis.write_project}
+
+
+class Design(design.Design):
+    """A design together with the network it computes, so that it can be written."""
+
+    _net: QNet = PrivateAttr()
+
+    def write(self, path: str | Path, backend: Literal["hls"] = "hls") -> None:
+        """Write the build folder: design, network and the backend's project, whole or not at all."""
+        write_build(self, self._net, path, {backend: WRITERS[backend]})
+
+
+def compile(
+    net: QNet,
+    board: str | Path,
+    *,
+    clock_mhz: float | None = None,
+    objective: Objective = "fps",
+    target_fps: float | None = None,
+) -> Design:
+    """Fit a network to a board.
+
+    Parameters
+    ----------
+    board
+        A name that `deepdive boards` lists, or the path of a board file.
+    clock_mhz
+        The board's own clock when None.
+    objective, target_fps
+        What to look for, and frames a second that it must reach.
+
+    Raises
+    ------
+    UnsupportedLayer
+        Naming the node that no compute unit maps.
+    CheckFailed
+        When nothing fits: what is missing, and by how much.
+    """
+    found = compile_network(net, board=board, clock_mhz=clock_mhz, objective=objective, target_fps=target_fps)
+    named = Design.model_validate(found.model_dump())
+    named._net = net
+    return named
+
+
+def verify(build: str | Path, images: np.ndarray) -> Verification:
+    """Climb the ladder on a build folder with input codes, uint8 (batch, height, width, channels).
+
+    The result says how many values each engine gave that differ from the reference; `check()` raises when any does.
+    """
+    return climb(read_build(build), images)

@@ -1,0 +1,1 @@
+"""Writers of projects: what a Design and its network become on disk."""

@@ -1,0 +1,165 @@
+"""Commands of the hardware wing: boards, compile, simulate, verify, report."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.table import Table
+
+from deepdive.cli.console import Json, out, print_json, progress
+from deepdive.qnet import QNet
+
+BuildFolder = Annotated[Path, typer.Argument(metavar="BUILD", help="The folder that `deepdive compile` wrote.")]
+Images = Annotated[list[Path], typer.Option(help="A picture, or a folder of them; give it as often as you like.")]
+
+
+class Objective(StrEnum):
+    """What the compiler looks for."""
+
+    fps = "fps"
+    fps_per_watt = "fps-per-watt"
+    latency = "latency"
+    min_resources = "min-resources"
+
+
+class Engine(StrEnum):
+    """What can run a project."""
+
+    csim = "csim"
+
+
+def boards(as_json: Json = False) -> None:
+    """List the boards that DeepDive knows; your own is one more TOML file."""
+    from deepdive.hardware.boards import board_names, load_board
+
+    known = [load_board(name) for name in board_names()]
+    if as_json:
+        print_json([board.model_dump(mode="json") for board in known])
+        return
+    table = Table()
+    for heading in ("name", "board", "device"):
+        table.add_column(heading)
+    for heading in ("MHz", "DSP", "LUT", "FF", "BRAM36", "URAM"):
+        table.add_column(heading, justify="right")
+    for board in known:
+        has = board.resources
+        counts = (board.clock_mhz, has.dsp, has.lut, has.ff, has.bram36, has.uram)
+        table.add_row(board.name, board.title, board.part, *(f"{count:,g}" for count in counts))
+    out.print(table)
+
+
+def compile_(
+    net: Annotated[Path, typer.Argument(help="An integer network: the ONNX file of `deepdive quantize`.")],
+    board: Annotated[str, typer.Option(help="A board of `deepdive boards`, or your own TOML file.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The build folder to write.")],
+    clock: Annotated[float | None, typer.Option(help="Clock in MHz; the board's own when not given.")] = None,
+    objective: Annotated[Objective, typer.Option(help="What to look for.")] = Objective.fps,
+    target_fps: Annotated[float | None, typer.Option(help="Frames a second that suffice.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Fit a network to a board and write the C++ project.
+
+    Example: `deepdive compile net.onnx --board zcu102 -o build/`
+    """
+    from deepdive.backends import vitis
+    from deepdive.backends.build import write_build
+    from deepdive.compiler.compile import compile as compile_network
+    from deepdive.qnet.onnx_file import load
+    from deepdive.report import Report, print_design
+
+    network = load(net)
+    with progress("searching"):
+        design = compile_network(
+            network, board=board, clock_mhz=clock, objective=objective.value, target_fps=target_fps
+        )
+    with progress("writing"):
+        write_build(design, network, output, {"hls": vitis.write_project})
+    if as_json:
+        print_json(design.summary())
+        return
+    print_design(Report(network, design), out)
+    out.print(f"Wrote {output}; check it with: deepdive verify {output} --images PICTURES")
+
+
+def simulate(
+    build: BuildFolder,
+    images: Images,
+    engine: Annotated[Engine, typer.Option(help="What runs the project.")] = Engine.csim,
+    as_json: Json = False,
+) -> None:
+    """Run the emitted project on pictures and show what it classifies; `verify` also compares every value."""
+    from deepdive.backends.build import read_build
+    from deepdive.qnet.classify import best
+    from deepdive.simulation.csim import run_csim
+
+    assert engine is Engine.csim
+    project = read_build(build)
+    paths, codes = pictures(images, project.net)
+    with progress("simulating") as step:
+        maps = run_csim(project, codes, step)
+    logits = project.net.output.dequantize(maps[project.net.output.name])[:, 0, 0, :]
+    found = {str(path): best(values, project.net.labels) for path, values in zip(paths, logits, strict=True)}
+    if as_json:
+        print_json({name: [vars(guess) for guess in guesses] for name, guesses in found.items()})
+        return
+    for name, guesses in found.items():
+        out.print(f"[bold]{Path(name).name}[/]  " + ", ".join(f"{g.label} {g.probability:.0%}" for g in guesses))
+
+
+def verify(build: BuildFolder, images: Images, as_json: Json = False) -> None:
+    """Climb the ladder: ONNX Runtime and the C++ units against the reference, every value; exit code 1 if any differs."""
+    from deepdive.backends.build import read_build
+    from deepdive.report import print_verification
+    from deepdive.simulation.verify import verify as climb
+
+    project = read_build(build)
+    _, codes = pictures(images, project.net)
+    with progress("verifying") as step:
+        found = climb(project, codes, step)
+    if as_json:
+        print_json(found.model_dump())
+    else:
+        print_verification(found, out)
+    found.check()
+
+
+def report(
+    build: BuildFolder,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The page; BUILD/report.html by default.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show a build: figures in the terminal, and a self-contained HTML page."""
+    from deepdive.backends.build import read_build
+    from deepdive.report import Report, print_design, print_verification, write_page
+    from deepdive.simulation.verify import load_verification
+
+    project = read_build(build)
+    shown = Report(project.net, project.design, load_verification(project))
+    page = output or build / "report.html"
+    write_page(shown, page)
+    if as_json:
+        verification = shown.verification.model_dump() if shown.verification else None
+        print_json({**project.design.summary(), "verification": verification, "page": str(page)})
+        return
+    print_design(shown, out)
+    if shown.verification:
+        print_verification(shown.verification, out)
+    out.print(f"Wrote {page}; open it in a browser")
+
+
+def pictures(given: list[Path], net: QNet) -> tuple[list[Path], np.ndarray]:
+    """The image files among `given` files and folders, and their input codes."""
+    from deepdive.errors import DeepDiveError
+    from deepdive.qnet.pictures import list_pictures
+    from deepdive.qnet.preprocess import read_images
+
+    if net.preprocess is None:
+        raise DeepDiveError(f"'{net.name}' does not say how pictures become its input; quantize it with a preprocess.")
+    paths = [found for path in given for found in ([p.path for p in list_pictures(path)] if path.is_dir() else [path])]
+    return paths, read_images(paths, net.preprocess)

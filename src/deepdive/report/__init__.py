@@ -1,0 +1,7 @@
+"""The report: the same figures in the terminal and as one self-contained HTML page."""
+
+from deepdive.report.page import write_page
+from deepdive.report.report import Classification, Report
+from deepdive.report.terminal import print_classifications, print_design, print_verification
+
+__all__ = ["Classification", "Report", "print_classifications", "print_design", "print_verification", "write_page"]

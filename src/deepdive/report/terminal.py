@@ -1,0 +1,119 @@
+"""The report in the terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from deepdive.report.report import Classification, Report
+from deepdive.simulation.verify import Verification
+
+
+def print_design(report: Report, console: Console) -> None:
+    """One row a compute unit, then the frame's totals."""
+    design = report.design
+    table = Table(
+        title=f"{report.net.name} on {design.board.name}, {design.clock_mhz:g} MHz (modelled)", title_justify="left"
+    )
+    for heading in ("unit", "kind"):
+        table.add_column(heading)
+    for heading in ("nodes", "MMACs", "weights KiB", "cycles", "MAC use", "DSP", "LUT", "BRAM36"):
+        table.add_column(heading, justify="right")
+    for row in report.rows:
+        table.add_row(
+            row.name,
+            row.kind,
+            str(len(row.blocks)),
+            f"{row.macs / 1e6:.2f}",
+            f"{row.weight_kib:.1f}",
+            f"{row.cycles:,}",
+            f"{row.utilization:.0%}",
+            f"{row.resources.dsp:,}",
+            f"{row.resources.lut:,}",
+            f"{row.resources.bram36:g}",
+        )
+    total = design.resources
+    table.add_section()
+    table.add_row(
+        "frame",
+        "",
+        str(len(report.net.nodes)),
+        f"{report.net.macs() / 1e6:.2f}",
+        f"{sum(row.weight_kib for row in report.rows):.1f}",
+        f"{design.frame_interval_cycles:,}",
+        f"{design.mac_utilization:.0%}",
+        f"{total.dsp:,}",
+        f"{total.lut:,}",
+        f"{total.bram36:g}",
+    )
+    available = design.board.resources
+    table.add_row(
+        "board",
+        "",
+        "",
+        "",
+        "",
+        "",
+        "",
+        f"{available.dsp:,}",
+        f"{available.lut:,}",
+        f"{available.bram36:g}",
+        style="dim",
+    )
+    console.print(table)
+    console.print(totals(report))
+
+
+def totals(report: Report) -> str:
+    """The frame in one sentence, each figure with its label."""
+    design, figures = report.design, report.design.summary()
+    power = figures["power_w"]
+    latency_ms = design.latency_cycles / design.clock_mhz / 1e3
+    return (
+        f"One frame every {design.frame_interval_cycles:,} cycles: {design.fps:,.0f} FPS at {design.clock_mhz:g} MHz "
+        f"on {design.board.name}, latency {latency_ms:.2f} ms; {power['value']:.1f} W "
+        f"({power['low']:.1f} to {power['high']:.1f}; {power['boundary']}), "
+        f"{figures['fps_per_watt']['value']:.0f} FPS/W. "
+        "All modelled: no clock cycle was simulated, nothing was synthesised."
+    )
+
+
+def print_verification(verification: Verification, console: Console) -> None:
+    """One row a rung of the ladder."""
+    table = Table(title="Verification: every value against the NumPy reference", title_justify="left")
+    for heading in ("engine", "proves"):
+        table.add_column(heading)
+    for heading in ("images", "maps", "values", "differing", "seconds"):
+        table.add_column(heading, justify="right")
+    for rung in verification.rungs:
+        table.add_row(
+            rung.engine,
+            rung.proves,
+            str(rung.images),
+            str(rung.maps),
+            f"{rung.values:,}",
+            f"[{'red' if rung.differing else 'green'}]{rung.differing:,}[/]",
+            f"{rung.seconds:.1f}",
+        )
+    console.print(table)
+    for rung in verification.rungs:
+        if rung.first_difference:
+            console.print(f"[red]{rung.engine}: {rung.first_difference}[/]")
+
+
+def print_classifications(classifications: tuple[Classification, ...], console: Console) -> None:
+    """Float and integer top-5 side by side."""
+    table = Table(title="What the networks see (softmax share)", title_justify="left")
+    for heading in ("picture", "float network", "integer network"):
+        table.add_column(heading)
+    for item in classifications:
+        for rank, guess in enumerate(item.integer):
+            left = f"{item.float32[rank].probability:6.1%} {short(item.float32[rank].label)}" if item.float32 else ""
+            table.add_row(item.name if rank == 0 else "", left, f"{guess.probability:6.1%} {short(guess.label)}")
+        table.add_section()
+    console.print(table)
+
+
+def short(label: str) -> str:
+    """The first of an ImageNet class's names."""
+    return label.split(",")[0]

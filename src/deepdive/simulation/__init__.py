@@ -1,0 +1,1 @@
+"""Running emitted projects and comparing every unit with the reference."""
