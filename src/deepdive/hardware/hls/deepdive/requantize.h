@@ -11,8 +11,8 @@ typedef unsigned long long scale_word;
 
 struct scale {
     int bias;
-    int mult;   // 0..65535
-    int shift;  // 1..48
+    int mult;  // 0..65535
+    ap_uint<6> shift;  // 1..Spec::max_shift
 };
 
 inline scale unpack_scale(scale_word word) {
@@ -24,20 +24,26 @@ inline scale unpack_scale(scale_word word) {
     return result;
 }
 
-// The one place where a value is rounded, shifted and clipped. Spec: half_up, zero_point, q_min, q_max, output.
-// A product never has more than 33 + 16 bits; what a stage cannot reach, its types cut off before.
+// The one place where a value is rounded, shifted and clipped. Spec: half_up, max_shift, zero_point, q_min, q_max.
 template <class Spec, int BITS>
-typename Spec::output::element round_and_clip(ap_int<BITS> product, int shift) {
+typename Spec::output::element round_and_clip(ap_int<BITS> value, ap_uint<6> shift) {
 #pragma HLS inline
-    static_assert(BITS <= 56, "half must fit beside the product");
-    const long long wide = product;
-    const long long half = Spec::half_up ? 1LL << (shift - 1) : 0LL;
-    const long long shifted = ((wide + half) >> shift) + Spec::zero_point;
-    const long long low = shifted < Spec::q_min ? static_cast<long long>(Spec::q_min) : shifted;
-    return static_cast<int>(low > Spec::q_max ? static_cast<long long>(Spec::q_max) : low);
+    // Wide enough for the value and for half, which may be larger: then every value rounds to zero.
+    constexpr int width = (BITS > Spec::max_shift ? BITS : Spec::max_shift) + 1;
+    ap_int<width> rounded = value;
+    if constexpr (Spec::half_up) {
+        const ap_int<width> one = 1;
+        const ap_int<width> half = one << (shift - 1);
+        rounded = rounded + half;
+    }
+    const ap_int<width> shifted = rounded >> shift;
+    const ap_int<width + 1> moved = shifted + Spec::zero_point;
+    const bool below = moved < Spec::q_min;
+    const bool above = moved > Spec::q_max;
+    return below ? Spec::q_min : above ? Spec::q_max : static_cast<int>(moved);
 }
 
-// `sum` without its bias. The compiler has proven that sum + bias fits Spec::acc_bits, so wrapping loses nothing.
+// `sum` lacks its bias. The compiler has proven that sum + bias fits Spec::acc_bits, so wrapping loses nothing.
 template <class Spec>
 typename Spec::output::element requantize(ap_int<Spec::acc_bits> sum, const scale& by) {
 #pragma HLS inline

@@ -22,6 +22,9 @@ using unsigned_storage = std::make_unsigned_t<signed_storage<W>>;
 }  // namespace deepdive_standin
 
 template <int W>
+class ap_uint;
+
+template <int W>
 class ap_int {
     static_assert(W >= 1 && W <= 64, "the stand-in holds 1 to 64 bits");
 
@@ -32,6 +35,12 @@ class ap_int {
 
     template <class Integer, class = std::enable_if_t<std::is_integral_v<Integer>>>
     constexpr ap_int(Integer from) : value(wrap(static_cast<std::make_unsigned_t<storage>>(from))) {}
+
+    template <int V>
+    constexpr ap_int(const ap_int<V>& from) : ap_int(static_cast<typename ap_int<V>::storage>(from)) {}
+
+    template <int V>
+    constexpr ap_int(const ap_uint<V>& from) : ap_int(static_cast<typename ap_uint<V>::storage>(from)) {}
 
     constexpr operator storage() const { return value; }
 
@@ -57,6 +66,12 @@ class ap_uint {
 
     template <class Integer, class = std::enable_if_t<std::is_integral_v<Integer>>>
     constexpr ap_uint(Integer from) : value(wrap(static_cast<storage>(from))) {}
+
+    template <int V>
+    constexpr ap_uint(const ap_int<V>& from) : ap_uint(static_cast<typename ap_int<V>::storage>(from)) {}
+
+    template <int V>
+    constexpr ap_uint(const ap_uint<V>& from) : ap_uint(static_cast<typename ap_uint<V>::storage>(from)) {}
 
     constexpr operator storage() const { return value; }
 

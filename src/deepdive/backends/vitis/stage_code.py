@@ -1,0 +1,284 @@
+"""A stage as C++: the parameters of its template, its ROMs, its call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import singledispatch
+
+import numpy as np
+
+from deepdive.backends.vitis.rom import Rom, needed_bits, pack_scales, pack_weights
+from deepdive.hardware.constants import convolution_scales, dense_weights, depthwise_weights, pool_bias
+from deepdive.hardware.stages import (
+    AnyStage,
+    Dense,
+    Depthwise,
+    Fork,
+    GlobalAveragePool,
+    Repack,
+    Requantizer,
+    ResidualAdd,
+    Window,
+)
+from deepdive.hardware.stream import Stream
+from deepdive.qnet import Add, Conv, FeatureMap, GlobalAvgPool, Linear, QNet, Requantize
+
+
+@dataclass(frozen=True, eq=False)
+class Constant:
+    """A parameter of a stage's template: ``static constexpr type name = value``."""
+
+    type: str
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, eq=False)
+class ExternalWeights:
+    """Weights that a stage reads from memory while it runs.
+
+    Parameters
+    ----------
+    name
+        Of the stage; the port and the file are named after it.
+    bytes
+        uint8 (words, bytes of a word).
+    passes
+        How often a frame reads them all.
+    """
+
+    name: str
+    bytes: np.ndarray
+    passes: int
+
+
+@dataclass(frozen=True, eq=False)
+class StageCode:
+    """What a unit's source file says of one stage.
+
+    Parameters
+    ----------
+    template
+        The header and the function: ``deepdive/window.h``, ``deepdive::window``.
+    name
+        Of the stage; what belongs to it starts with it.
+    beats
+        C++ names of the template's stream types, and their types.
+    constants
+        The other parameters.
+    streams
+        Names of the streams read and written, in the order of the call.
+    """
+
+    template: str
+    name: str
+    beats: tuple[tuple[str, str], ...]
+    constants: tuple[Constant, ...]
+    streams: tuple[str, ...]
+    roms: tuple[Rom, ...] = ()
+    external: ExternalWeights | None = None
+
+
+def beat_type(stream: Stream) -> str:
+    """C++ type of a beat."""
+    element = "ap_int" if stream.signed else "ap_uint"
+    return f"deepdive::beat<{element}<{stream.bits}>, {stream.taps * stream.lanes}>"
+
+
+def stage_code(stage: AnyStage, net: QNet) -> StageCode:
+    """The C++ of one stage; its numbers come from the network's node."""
+    return emit(stage, net)
+
+
+def integers(**values: int) -> tuple[Constant, ...]:
+    """Constants of type int."""
+    return tuple(Constant("int", name, str(value)) for name, value in values.items())
+
+
+def flag(name: str, value: bool) -> Constant:
+    """A constant of type bool."""
+    return Constant("bool", name, "true" if value else "false")
+
+
+def requantization(how: Requantize, requantizer: Requantizer, output: FeatureMap) -> tuple[Constant, ...]:
+    """What `requantize` in ``deepdive/requantize.h`` asks of a stage's parameters."""
+    return (
+        *integers(
+            acc_bits=requantizer.acc_bits,
+            max_shift=int(how.shift.max()),
+            zero_point=output.uniform_zero_point,
+            q_min=how.q_min,
+            q_max=how.q_max,
+        ),
+        flag("half_up", how.rounding == "half_up"),
+    )
+
+
+def node_of(net: QNet, name: str) -> tuple[Conv | Linear | Add | GlobalAvgPool, tuple[FeatureMap, ...]]:
+    """A node by name and what it reads."""
+    node = next(node for node in net.nodes if node.name == name)
+    assert isinstance(node, Conv | Linear | Add | GlobalAvgPool)
+    return node, net.inputs_of(node)
+
+
+@singledispatch
+def emit(stage: object, net: QNet) -> StageCode:
+    raise NotImplementedError(type(stage).__name__)
+
+
+@emit.register
+def _(stage: Window, net: QNet) -> StageCode:
+    top, left, bottom, right = stage.padding
+    numbers = ", ".join(str(zero) for zero in stage.zero_point)
+    return StageCode(
+        template="window",
+        name=stage.name,
+        beats=(("input", beat_type(stage.input)), ("output", beat_type(stage.output))),
+        constants=(
+            *integers(
+                height=stage.input.height,
+                width=stage.input.width,
+                groups=stage.input.groups,
+                kernel_height=stage.kernel[0],
+                kernel_width=stage.kernel[1],
+                stride_y=stage.stride[0],
+                stride_x=stage.stride[1],
+                pad_top=top,
+                pad_left=left,
+                pad_bottom=bottom,
+                pad_right=right,
+            ),
+            Constant("short", f"zero_points[{len(stage.zero_point)}]", f"{{{numbers}}}"),
+        ),
+        streams=(stage.input.name, stage.output.name),
+    )
+
+
+@emit.register
+def _(stage: Dense, net: QNet) -> StageCode:
+    node, (x,) = node_of(net, stage.node)
+    assert isinstance(node, Conv | Linear)
+    weights = dense_weights(stage, node)
+    weight_bits = max(stage.weight_bits, needed_bits(weights))
+    packed = pack_weights(weights, weight_bits)
+    scales = Rom(f"{stage.name}_scales", pack_scales(convolution_scales(stage, node, x)))
+    external = stage.weights == "external"
+    return StageCode(
+        template="dense",
+        name=stage.name,
+        beats=(("input", beat_type(stage.input)), ("output", beat_type(stage.output))),
+        constants=(
+            *integers(
+                pixels=stage.output.height * stage.output.width,
+                groups=stage.input.groups,
+                out_groups=stage.out_groups,
+                out_parallel=stage.out_parallel,
+                weight_bits=weight_bits,
+            ),
+            *requantization(node.requantize, stage.requantizer, node.output),
+        ),
+        streams=(stage.input.name, stage.output.name),
+        roms=(scales,) if external else (Rom(f"{stage.name}_weights", packed), scales),
+        external=ExternalWeights(stage.name, packed, stage.output.height * stage.output.width) if external else None,
+    )
+
+
+@emit.register
+def _(stage: Depthwise, net: QNet) -> StageCode:
+    node, (x,) = node_of(net, stage.node)
+    assert isinstance(node, Conv)
+    weights = depthwise_weights(stage, node)
+    weight_bits = max(stage.weight_bits, needed_bits(weights))
+    return StageCode(
+        template="depthwise",
+        name=stage.name,
+        beats=(("input", beat_type(stage.input)), ("output", beat_type(stage.output))),
+        constants=(
+            *integers(
+                pixels=stage.output.height * stage.output.width,
+                groups=stage.input.groups,
+                weight_bits=weight_bits,
+            ),
+            *requantization(node.requantize, stage.requantizer, node.output),
+        ),
+        streams=(stage.input.name, stage.output.name),
+        roms=(
+            Rom(f"{stage.name}_weights", pack_weights(weights, weight_bits)),
+            Rom(f"{stage.name}_scales", pack_scales(convolution_scales(stage, node, x))),
+        ),
+    )
+
+
+@emit.register
+def _(stage: ResidualAdd, net: QNet) -> StageCode:
+    node, (a, b) = node_of(net, stage.node)
+    assert isinstance(node, Add)
+    return StageCode(
+        template="add",
+        name=stage.name,
+        beats=(
+            ("input_a", beat_type(stage.input_a)),
+            ("input_b", beat_type(stage.input_b)),
+            ("output", beat_type(stage.output)),
+        ),
+        constants=(
+            *integers(
+                beats=stage.output.beats,
+                zero_a=a.uniform_zero_point,
+                zero_b=b.uniform_zero_point,
+                mult_a=node.mult[0],
+                mult_b=node.mult[1],
+                shift=node.shift,
+                max_shift=node.shift,
+                zero_point=node.output.uniform_zero_point,
+                q_min=node.q_min,
+                q_max=node.q_max,
+            ),
+            flag("half_up", node.rounding == "half_up"),
+        ),
+        streams=(stage.input_a.name, stage.input_b.name, stage.output.name),
+    )
+
+
+@emit.register
+def _(stage: GlobalAveragePool, net: QNet) -> StageCode:
+    node, (x,) = node_of(net, stage.node)
+    assert isinstance(node, GlobalAvgPool)
+    return StageCode(
+        template="global_avg_pool",
+        name=stage.name,
+        beats=(("input", beat_type(stage.input)), ("output", beat_type(stage.output))),
+        constants=(
+            *integers(
+                pixels=stage.input.height * stage.input.width,
+                groups=stage.input.groups,
+                bias=pool_bias(stage, x),
+                mult=int(node.requantize.mult[0]),
+                shift=int(node.requantize.shift[0]),
+            ),
+            *requantization(node.requantize, stage.requantizer, node.output),
+        ),
+        streams=(stage.input.name, stage.output.name),
+    )
+
+
+@emit.register
+def _(stage: Fork, net: QNet) -> StageCode:
+    return StageCode(
+        template="fork",
+        name=stage.name,
+        beats=(("input", beat_type(stage.input)),),
+        constants=integers(beats=stage.input.beats),
+        streams=(stage.input.name, stage.output_a.name, stage.output_b.name),
+    )
+
+
+@emit.register
+def _(stage: Repack, net: QNet) -> StageCode:
+    return StageCode(
+        template="repack",
+        name=stage.name,
+        beats=(("input", beat_type(stage.input)), ("output", beat_type(stage.output))),
+        constants=integers(beats=max(stage.input.beats, stage.output.beats)),
+        streams=(stage.input.name, stage.output.name),
+    )

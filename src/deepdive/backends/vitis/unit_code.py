@@ -1,0 +1,108 @@
+"""A compute unit as C++: what the templates of its files ask for."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from deepdive.backends.vitis.rom import Rom
+from deepdive.backends.vitis.stage_code import ExternalWeights, StageCode, beat_type, stage_code
+from deepdive.hardware.stages import AnyStage
+from deepdive.hardware.units import Unit
+from deepdive.qnet import QNet
+
+EXTERNAL_FIFO_BEATS = 32
+"""Weight words between the memory port and the multipliers: they bridge the gap between two bursts."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fifo:
+    """A stream inside a unit."""
+
+    name: str
+    type: str
+    depth: int
+
+
+@dataclass(frozen=True, eq=False)
+class StoredRom(Rom):
+    """A ROM and the primitive that holds it."""
+
+    storage: Literal["bram", "lutram"]
+
+
+@dataclass(frozen=True, eq=False)
+class UnitCode:
+    """One unit; all texts are safe to stand in C++ as they are."""
+
+    name: str
+    title: str
+    blocks: tuple[str, ...]
+    input: str
+    output: str
+    input_codes: int
+    stages: tuple[StageCode, ...]
+    roms: tuple[StoredRom, ...]
+    fifos: tuple[Fifo, ...]
+    ends: dict[str, str]
+
+    @property
+    def headers(self) -> list[str]:
+        """Stage templates that the unit uses."""
+        return sorted({stage.template for stage in self.stages})
+
+    @property
+    def externals(self) -> tuple[ExternalWeights, ...]:
+        """Weights that come over memory ports."""
+        return tuple(stage.external for stage in self.stages if stage.external)
+
+    def arguments(self, stage: StageCode) -> list[str]:
+        """Arguments of a stage's call."""
+        streams = [self.ends.get(name, fifo_name(name)) for name in stage.streams]
+        words = [f"{stage.name}_words"] if stage.external else []
+        return [*streams, *words, *(rom.name for rom in stage.roms), "frames"]
+
+
+def unit_code(unit: Unit, net: QNet) -> UnitCode:
+    """The C++ of a unit; its numbers come from the network."""
+    stages = tuple(stage_code(stage, net) for stage in unit.stages)
+    roms = tuple(
+        StoredRom(rom.name, rom.words, storage(stage, rom.name.removeprefix(f"{stage.name}_")))
+        for stage, code in zip(unit.stages, stages, strict=True)
+        for rom in code.roms
+    )
+    inner = [stream for stream in unit.streams if stream != unit.output]
+    fifos = [Fifo(fifo_name(stream.name), beat_type(stream), stream.depth) for stream in inner]
+    for code in stages:
+        if code.external:
+            word = f"deepdive::beat<unsigned char, {code.external.bytes.shape[1]}>"
+            fifos.append(Fifo(f"{code.name}_words", word, EXTERNAL_FIFO_BEATS))
+    return UnitCode(
+        name=unit.name,
+        title=f"Compute unit {unit.name} ({unit.kind}).",
+        blocks=tuple(printable(block) for block in unit.blocks),
+        input=beat_type(unit.input),
+        output=beat_type(unit.output),
+        input_codes=unit.input.height * unit.input.width * unit.input.channels,
+        stages=stages,
+        roms=roms,
+        fifos=tuple(fifos),
+        ends={unit.input.name: "input", unit.output.name: "output"},
+    )
+
+
+def storage(stage: AnyStage, memory: str) -> Literal["bram", "lutram"]:
+    """Where the stage's contract puts one of its memories; what it does not count as a memory is wiring: LUTs."""
+    found = next((m for m in stage.memories if m.name == memory), None)
+    return "bram" if found and found.style == "block" else "lutram"
+
+
+def fifo_name(stream: str) -> str:
+    """C++ name of a stream: a suffix, so that no stream is called like a keyword or a parameter."""
+    return f"{stream}_stream"
+
+
+def printable(name: str) -> str:
+    """A name out of somebody's network, made safe for a C++ comment: one line, letters, digits, dots, dashes."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", name)[:100]

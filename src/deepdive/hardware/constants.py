@@ -1,0 +1,95 @@
+"""The numbers inside a stage: weights word by word in the order of use, bias, mult and shift by output beat."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from deepdive.hardware.stages import Dense, Depthwise, GlobalAveragePool
+from deepdive.qnet import Conv, FeatureMap, Linear
+
+
+@dataclass(frozen=True, eq=False)
+class Scales:
+    """What requantization needs, one row an output beat of a pixel, one column a lane.
+
+    ``code = clip(((sum + bias) * mult + half) >> shift) + zero_point``, where `sum` adds up codes times centred
+    weights: the zero point's part of the sum is a constant of the channel and lies in `bias`, so no stage subtracts it.
+    ``sum + bias`` is the contract's accumulator; it fits the stage's `acc_bits`.
+
+    Parameters
+    ----------
+    bias, mult, shift
+        int64, int64 (0..65535), int64 (1..48), each (output.groups, output.lanes).
+    """
+
+    bias: np.ndarray
+    mult: np.ndarray
+    shift: np.ndarray
+
+
+def dense_weights(stage: Dense, node: Conv | Linear) -> np.ndarray:
+    """Centred weights, int16 (steps a pixel, input.taps * input.lanes, out_parallel).
+
+    Step ``out_group * input.groups + group`` uses word ``out_group * input.groups + group``. A grouped convolution is
+    filled up with zeros, and so are channels that the stage has and the network has not.
+    """
+    source, result = stage.input, stage.output
+    weight = ungrouped(as_conv(node))
+    full = np.zeros((result.channels, source.taps, source.channels), dtype=np.int16)
+    full[: weight.shape[0], :, : weight.shape[3]] = weight.reshape(weight.shape[0], source.taps, weight.shape[3])
+    split = full.reshape(stage.out_groups, stage.out_parallel, source.taps, source.groups, source.lanes)
+    depth = stage.out_groups * source.groups
+    return split.transpose(0, 3, 2, 4, 1).reshape(depth, source.taps * source.lanes, stage.out_parallel)
+
+
+def depthwise_weights(stage: Depthwise, node: Conv) -> np.ndarray:
+    """Centred weights, int16 (input.groups, input.taps, input.lanes); channels that the network has not are zeros."""
+    source = stage.input
+    full = np.zeros((source.taps, source.channels), dtype=np.int16)
+    full[:, : node.weight.shape[0]] = node.centred_weight.reshape(-1, source.taps).T
+    return full.reshape(source.taps, source.groups, source.lanes).transpose(1, 0, 2)
+
+
+def convolution_scales(stage: Dense | Depthwise, node: Conv | Linear, x: FeatureMap) -> Scales:
+    """Scales of a convolution or linear layer that reads `x`."""
+    conv = as_conv(node)
+    channels, _, _, per_group = conv.weight.shape
+    zero_point = np.broadcast_to(x.zero_point_array, (x.shape[2],)).reshape(conv.groups, per_group)
+    group = np.arange(channels) // (channels // conv.groups)
+    zero_part = (conv.centred_weight.sum(axis=(1, 2), dtype=np.int64) * zero_point[group]).sum(axis=1)
+    return Scales(
+        bias=by_beat(conv.bias.astype(np.int64) - zero_part, stage, fill=0),
+        mult=by_beat(np.broadcast_to(conv.requantize.mult.astype(np.int64), (channels,)), stage, fill=0),
+        shift=by_beat(np.broadcast_to(conv.requantize.shift.astype(np.int64), (channels,)), stage, fill=1),
+    )
+
+
+def pool_bias(stage: GlobalAveragePool, x: FeatureMap) -> int:
+    """What the zero points of all pixels of `x` add to a sum of codes."""
+    return -stage.input.height * stage.input.width * x.uniform_zero_point
+
+
+def as_conv(node: Conv | Linear) -> Conv:
+    """A linear layer as the pointwise convolution that it is."""
+    return node.as_conv() if isinstance(node, Linear) else node
+
+
+def ungrouped(conv: Conv) -> np.ndarray:
+    """Centred weights as of a convolution with one group, int16 (out_channels, kernel_h, kernel_w, in_channels)."""
+    weight = conv.centred_weight
+    if conv.groups == 1:
+        return weight
+    out_channels, kernel_h, kernel_w, per_group = weight.shape
+    full = np.zeros((out_channels, kernel_h, kernel_w, conv.groups, per_group), dtype=np.int16)
+    channel = np.arange(out_channels)
+    full[channel, :, :, channel // (out_channels // conv.groups)] = weight
+    return full.reshape(out_channels, kernel_h, kernel_w, conv.groups * per_group)
+
+
+def by_beat(values: np.ndarray, stage: Dense | Depthwise | GlobalAveragePool, *, fill: int) -> np.ndarray:
+    """One value a network channel to (output.groups, output.lanes); channels beyond the network's hold `fill`."""
+    full = np.full(stage.output.channels, fill, dtype=np.int64)
+    full[: len(values)] = values
+    return full.reshape(stage.output.groups, stage.output.lanes)

@@ -1,0 +1,127 @@
+// Dense: pointwise, k x k and fully connected layers on one array of multipliers.
+//
+// For every pixel: for every group of out_parallel output channels: for every beat of the pixel: one step. The first
+// group of output channels reads the pixel from the stream and keeps it, the later groups read it back. A finished group
+// of sums moves aside and is requantized, `output` lanes a step, while the next group accumulates. All frames are one
+// loop, so the pipeline never drains between pixels or frames.
+//
+// Codes enter the multipliers as they are: the zero point's part of every sum is a constant of the output channel, and the
+// compiler has put it into the bias.
+//
+// Spec: input, output (beats), pixels (a frame), groups (beats a pixel), out_groups, out_parallel, weight_bits, acc_bits,
+// max_shift, half_up, zero_point, q_min, q_max.
+#ifndef DEEPDIVE_DENSE_H
+#define DEEPDIVE_DENSE_H
+
+#include "deepdive/beat.h"
+#include "deepdive/requantize.h"
+#include "deepdive/weights.h"
+
+namespace deepdive {
+
+// `weights` is a ROM, one word of (input, output channel) a row, the output channel running fastest; or a stream of such
+// words. `scales` has one row for each output beat of a pixel.
+template <class Spec, class Weights>
+void dense(hls::stream<typename Spec::input>& input, hls::stream<typename Spec::output>& output, Weights& weights,
+           const scale_word (&scales)[Spec::out_groups * Spec::out_parallel / Spec::output::size][Spec::output::size],
+           int frames) {
+#pragma HLS inline off
+    constexpr int inputs = Spec::input::size;
+    constexpr int groups = Spec::groups;
+    constexpr int outputs = Spec::out_parallel;
+    constexpr int lanes = Spec::output::size;
+    constexpr int turns = outputs / lanes;
+    constexpr int rows = Spec::out_groups * turns;
+    static_assert(outputs % lanes == 0, "a group of output channels is a whole number of output beats");
+    static_assert(turns <= groups, "the requantizers must be done when the next group of sums is");
+
+    typename Spec::input kept[groups];
+#pragma HLS aggregate variable=kept compact=bit
+#pragma HLS dependence variable=kept type=inter direction=RAW distance=groups dependent=true
+    ap_int<Spec::acc_bits> sums[outputs];
+#pragma HLS array_partition variable=sums type=complete
+    ap_int<Spec::acc_bits> finished[outputs];
+#pragma HLS array_partition variable=finished type=complete
+
+    const long long multiplying = static_cast<long long>(frames) * Spec::pixels * Spec::out_groups * groups;
+    const long long steps = multiplying + turns;
+    int group = 0;
+    int out_group = 0;
+    int address = 0;    // of the weights
+    int turn = turns;   // which output beat of the finished group is next; `turns` when all are written
+    int row = 0;        // of the scales
+
+steps_of_all_frames:
+    for (long long step = 0; step < steps; ++step) {
+#pragma HLS pipeline II=1
+        if (turn != turns) {
+            typename Spec::output result;
+#pragma HLS aggregate variable=result compact=bit
+        requantize_lanes:
+            for (int lane = 0; lane < lanes; ++lane) {
+#pragma HLS unroll
+                result.lane[lane] = requantize<Spec>(finished[turn * lanes + lane], unpack_scale(scales[row][lane]));
+            }
+            output.write(result);
+            ++turn;
+            row = row == rows - 1 ? 0 : row + 1;
+        }
+        if (step < multiplying) {
+            typename Spec::input pixel;
+#pragma HLS aggregate variable=pixel compact=bit
+            if (out_group == 0) {
+                pixel = input.read();
+                kept[group] = pixel;
+            } else {
+                pixel = kept[group];
+            }
+            ap_int<Spec::weight_bits> factors[inputs * outputs];
+#pragma HLS array_partition variable=factors type=complete
+            fetch_weights<Spec::weight_bits, inputs * outputs>(weights, address, factors);
+
+            int products[outputs];
+#pragma HLS array_partition variable=products type=complete
+        clear:
+            for (int out = 0; out < outputs; ++out) {
+#pragma HLS unroll
+                products[out] = 0;
+            }
+        multiply_input:
+            for (int in = 0; in < inputs; ++in) {
+#pragma HLS unroll
+                const short code = pixel.lane[in];
+            multiply_output:
+                for (int out = 0; out < outputs; ++out) {
+#pragma HLS unroll
+                    const short factor = factors[in * outputs + out];
+                    products[out] += code * factor;
+                }
+            }
+        accumulate:
+            for (int out = 0; out < outputs; ++out) {
+#pragma HLS unroll
+                // Unsigned, because a sum may wrap on the way: only the end result must fit.
+                const unsigned before = group == 0 ? 0 : static_cast<int>(sums[out]);
+                sums[out] = static_cast<int>(before + static_cast<unsigned>(products[out]));
+            }
+
+            address = address == Spec::out_groups * groups - 1 ? 0 : address + 1;
+            if (group != groups - 1) {
+                ++group;
+            } else {
+            set_aside:
+                for (int out = 0; out < outputs; ++out) {
+#pragma HLS unroll
+                    finished[out] = sums[out];
+                }
+                turn = 0;
+                group = 0;
+                out_group = out_group == Spec::out_groups - 1 ? 0 : out_group + 1;
+            }
+        }
+    }
+}
+
+}  // namespace deepdive
+
+#endif

@@ -1,0 +1,145 @@
+"""C simulation: compiles the emitted C++ project and runs it on input codes."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from deepdive.backends.build import Build
+from deepdive.compiler.design import Design
+from deepdive.errors import CheckFailed, DeepDiveError
+from deepdive.qnet import QNet
+from deepdive.qnet.reference import check_images
+
+PROJECT = "hls"
+EXECUTABLE = Path("csim") / "testbench"
+FRAMES_A_CALL = 3
+"""Frames in one call of a unit: more than one, so that frames overlap; few, because streams hold all of them."""
+
+UNIT_LINE = re.compile(r"unit (\w+) frames (\d+) to (\d+) seconds ([0-9.]+)")
+TOOLS = {"g++": "a C++17 compiler", "make": "GNU make"}
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class CSimulation:
+    """What a run gave.
+
+    Parameters
+    ----------
+    maps
+        Codes (frames, height, width, channels) that each unit wrote, by name of the feature map.
+    unit_seconds
+        Time in each unit's C++, all frames, by name of the unit.
+    """
+
+    maps: dict[str, np.ndarray]
+    unit_seconds: dict[str, float]
+
+    @property
+    def seconds(self) -> float:
+        """Time in the units' C++, all frames."""
+        return sum(self.unit_seconds.values())
+
+
+def run_csim(build: Build, images: np.ndarray, progress: Progress | None = None) -> dict[str, np.ndarray]:
+    """Compile the build's C++ project and run it on input codes (batch, height, width, channels).
+
+    Returns
+    -------
+    Codes (batch, height, width, channels) of every unit's output, by name of the feature map.
+
+    Raises
+    ------
+    DeepDiveError
+        When a tool or the project is missing, or the compiler gives up.
+    CheckFailed
+        When the simulation itself fails: a stage reads more than its writer wrote.
+    """
+    compile_project(build.path / PROJECT, progress)
+    return simulate(build.path / PROJECT, build.design, build.net, images, progress).maps
+
+
+def compile_project(project: Path, progress: Progress | None = None, jobs: int | None = None) -> None:
+    """Compile the test bench with make, `jobs` files at a time (default: one a core); `progress` is told each file."""
+    for tool, what in TOOLS.items():
+        if shutil.which(tool) is None:
+            raise DeepDiveError(f"C simulation needs {what}, and '{tool}' is not installed: apt install {tool}.")
+    if not (project / "Makefile").is_file():
+        raise DeepDiveError(f"'{project}' holds no C++ project; compile the network with the HLS backend.")
+    command = ["make", "--no-print-directory", "-j", str(jobs or len(os.sched_getaffinity(0))), str(EXECUTABLE)]
+    said: list[str] = []
+
+    def hear(line: str) -> None:
+        said.append(line)
+        if progress and line.startswith(("compile ", "link ")):
+            progress(line)
+
+    if run(command, project, hear):
+        raise DeepDiveError(f"'{project}' does not compile: {first_error(said)}; run 'make' there to see it all.")
+
+
+def simulate(
+    project: Path, design: Design, net: QNet, images: np.ndarray, progress: Progress | None = None
+) -> CSimulation:
+    """Run the compiled test bench on input codes; `progress` is told each unit's name when it is done."""
+    check_images(net.input, images)
+    with tempfile.TemporaryDirectory(prefix="deepdive-csim-") as name:
+        folder = Path(name)
+        with_lanes(images, design.units[0].input.channels).tofile(folder / "input.bin")
+        command = [f"./{EXECUTABLE}", "--frames", str(len(images)), "--batch", str(FRAMES_A_CALL)]
+        command += ["--input", str(folder / "input.bin"), "--output", str(folder)]
+        seconds = dict.fromkeys((unit.name for unit in design.units), 0.0)
+        said: list[str] = []
+
+        def hear(line: str) -> None:
+            if found := UNIT_LINE.fullmatch(line):
+                seconds[found[1]] += float(found[4])
+                if progress:
+                    progress(found[1])
+            else:
+                said.append(line)
+
+        if code := run(command, project, hear):
+            raise CheckFailed(f"C simulation of '{project}' ended with {code}: {' '.join(said) or 'no message'}.")
+        maps = {}
+        for unit in design.units:
+            feature_map = net.maps[unit.output_map]
+            codes = np.fromfile(folder / f"{unit.name}.bin", dtype=feature_map.dtype)
+            shape = (len(images), *unit.output.shape)
+            if codes.size != np.prod(shape):
+                raise CheckFailed(
+                    f"Unit '{unit.name}' wrote {codes.size} codes in C simulation; want {np.prod(shape)}."
+                )
+            maps[unit.output_map] = codes.reshape(shape)[..., : feature_map.shape[2]]
+    return CSimulation(maps, seconds)
+
+
+def with_lanes(images: np.ndarray, channels: int) -> np.ndarray:
+    """Fill up with zeros the channels that a stream has and the network has not."""
+    return np.pad(images, ((0, 0), (0, 0), (0, 0), (0, channels - images.shape[3])))
+
+
+def run(command: list[str], folder: Path, hear: Callable[[str], None]) -> int:
+    """Run a command in `folder`; `hear` gets what it prints, line by line, while it runs. Returns its exit code."""
+    with subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            hear(line.rstrip("\n"))
+    return process.returncode
+
+
+def first_error(lines: list[str]) -> str:
+    """The line that says why a compilation failed."""
+    return next((line for line in lines if "error" in line.lower()), lines[-1] if lines else "no message")
