@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from deepdive.backends.verilog.emit import emit
+from deepdive.hardware.rtl.mac_column import MacColumn
 from deepdive.hardware.rtl.memories import memory_modules
 from deepdive.qnet import FeatureMap
 from deepdive.simulation.bench import (
@@ -23,7 +24,7 @@ from deepdive.simulation.bench import (
     write_codes,
     write_parts,
 )
-from deepdive.simulation.verilated import build
+from deepdive.simulation.verilated import build_simulator
 from rtl.stage_cases import (
     FRAMES,
     ConvSpec,
@@ -98,8 +99,8 @@ def dut(case: StageCase) -> Dut:
     stage = case.stage
     return Dut(
         case.name,
-        tuple(Port(f"input{i}", s) for i, s in enumerate(stage.inputs)),
-        tuple(Port(f"output{i}", s) for i, s in enumerate(stage.outputs)),
+        tuple(Port.of(f"input{i}", s) for i, s in enumerate(stage.inputs)),
+        tuple(Port.of(f"output{i}", s) for i, s in enumerate(stage.outputs)),
     )
 
 
@@ -109,7 +110,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("stages")
     modules = {case.name: case.component for case in CASES.values()}
     for case in CASES.values():
-        modules |= case.component.shared_modules
+        modules |= {shape.name: MacColumn(shape) for shape in case.component.columns}
         for image in case.component.roms:
             (folder / f"{image.name}.mem").write_text(image.text())
     verilog = "\n".join(emit(modules).values())
@@ -118,7 +119,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for i, (stream, codes) in enumerate(zip(case.stage.inputs, case.inputs, strict=True)):
             write_codes(folder / f"{tap_name(case.name, f'input{i}')}.stimulus", stream, codes)
     (folder / "main.cpp").write_text(part("main.cpp"))
-    return build(folder, [folder / "stages.v", *write_parts(folder)], folder / "main.cpp", optimize="-O0")
+    return build_simulator(folder, [folder / "stages.v", *write_parts(folder)], folder / "main.cpp", optimize="-O0")
 
 
 RUNS = {

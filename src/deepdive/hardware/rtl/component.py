@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Elaboratable, unsigned
+from amaranth.hdl import unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from deepdive.hardware.memory import Memory
+from deepdive.hardware.rtl.mac_column import MacShape
 from deepdive.hardware.rtl.memories import RomImage
 from deepdive.hardware.stages.stage import Stage
 
@@ -29,7 +30,7 @@ class StageComponent(wiring.Component):
         super().__init__(members)
         self.contract = stage
         self.roms: list[RomImage] = []
-        self.shared_modules: dict[str, Elaboratable] = {}
+        self.columns: set[MacShape] = set()
 
     def memory(self, name: str) -> Memory:
         """The contract's memory of that name."""

@@ -8,7 +8,7 @@ from deepdive.errors import DeepDiveError
 from deepdive.hardware.constants import convolution_scales, dense_weights
 from deepdive.hardware.rtl.component import StageComponent
 from deepdive.hardware.rtl.counters import counter, delayed, next_in
-from deepdive.hardware.rtl.mac_column import MacColumn, MacShape
+from deepdive.hardware.rtl.mac_column import MacShape
 from deepdive.hardware.rtl.memories import add_ram, address_bits, field_bits, read_rom, rom_image, signed_bits
 from deepdive.hardware.rtl.requantizer import Accumulators, RequantizerComponent, Rescaling
 from deepdive.hardware.stages.dense import Dense
@@ -37,7 +37,7 @@ class DenseComponent(StageComponent):
             acc_bits=stage.requantizer.acc_bits,
             accumulate=stage.input.groups > 1,
         )
-        self.shared_modules[self.shape.name] = MacColumn(self.shape)
+        self.columns.add(self.shape)
         memory = self.memory("weights")
         self.weights = rom_image(f"{stage.name}_weights", memory, [field_bits(words, self.shape.w_bits)])
         self.requantizer = RequantizerComponent(

@@ -7,7 +7,7 @@ from amaranth.hdl import Cat, ClockSignal, Instance, Module, ResetSignal, Signal
 from deepdive.hardware.constants import convolution_scales, depthwise_weights
 from deepdive.hardware.rtl.component import StageComponent
 from deepdive.hardware.rtl.counters import counter, delayed, next_in
-from deepdive.hardware.rtl.mac_column import MacColumn, MacShape
+from deepdive.hardware.rtl.mac_column import MacShape
 from deepdive.hardware.rtl.memories import address_bits, field_bits, read_rom, rom_image, signed_bits
 from deepdive.hardware.rtl.requantizer import Accumulators, RequantizerComponent, Rescaling
 from deepdive.hardware.stages.depthwise import Depthwise
@@ -30,7 +30,7 @@ class DepthwiseComponent(StageComponent):
             acc_bits=stage.requantizer.acc_bits,
             accumulate=False,
         )
-        self.shared_modules[self.shape.name] = MacColumn(self.shape)
+        self.columns.add(self.shape)
         memory = self.memory("weights")
         self.weights = rom_image(f"{stage.name}_weights", memory, [field_bits(words, self.shape.w_bits)])
         self.requantizer = RequantizerComponent(

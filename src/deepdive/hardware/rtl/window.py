@@ -39,8 +39,8 @@ class WindowComponent(StageComponent):
     def __init__(self, stage: Window) -> None:
         super().__init__(stage)
         self.stage = stage
-        self.columns = stage.row_pixels
-        self.rows = stage.interval_cycles // (self.columns * stage.input.groups)
+        self.raster_columns = stage.row_pixels
+        self.raster_rows = stage.interval_cycles // (self.raster_columns * stage.input.groups)
         self.lag = stage.lag_pixels
         self.settle = stage.kernel[1] - 1 - stage.padding[1]
         # Steps ahead read the same lines row after row; in later rows they lie higher. Beyond this, all is padding.
@@ -78,12 +78,15 @@ class WindowComponent(StageComponent):
         stage, lag = self.stage, self.lag
         groups = stage.input.groups
         group = counter(groups, "group")
-        row, column = counter(self.rows, "row"), counter(self.columns, "column")
-        window_row, window_column = counter(self.rows, "window_row"), counter(self.columns, "window_column")
+        row, column = counter(self.raster_rows, "row"), counter(self.raster_columns, "column")
+        window_row, window_column = (
+            counter(self.raster_rows, "window_row"),
+            counter(self.raster_columns, "window_column"),
+        )
         # So many steps ahead have been taken that the real raster has not caught up with: at the start all of them,
         # since no frame came before the first.
         done, run = counter(lag + 1, "done", init=lag), counter(lag + 1, "run")
-        line, line_ahead = (counter(self.columns * groups, name) for name in ("line", "line_ahead"))
+        line, line_ahead = (counter(self.raster_columns * groups, name) for name in ("line", "line_ahead"))
         ahead, was_ahead, blank, real = (Signal(name=name) for name in ("ahead", "was_ahead", "blank", "real"))
         step = Step(
             fire=Signal(name="fire"),
@@ -108,26 +111,30 @@ class WindowComponent(StageComponent):
         with m.If(step.fire):
             m.d.sync += [was_ahead.eq(ahead), group.eq(next_in(group, groups))]
             with m.If(ahead):
-                m.d.sync += line_ahead.eq(next_in(line_ahead, self.columns * groups))
-                with m.If((line_ahead == self.columns * groups - 1) & (step.rows_ahead != self.rows_ahead)):
+                m.d.sync += line_ahead.eq(next_in(line_ahead, self.raster_columns * groups))
+                with m.If((line_ahead == self.raster_columns * groups - 1) & (step.rows_ahead != self.rows_ahead)):
                     m.d.sync += step.rows_ahead.eq(step.rows_ahead + 1)
             with m.Else():
-                m.d.sync += [line.eq(next_in(line, self.columns * groups)), line_ahead.eq(0), step.rows_ahead.eq(0)]
+                m.d.sync += [
+                    line.eq(next_in(line, self.raster_columns * groups)),
+                    line_ahead.eq(0),
+                    step.rows_ahead.eq(0),
+                ]
         with m.If(step.fire & step.pixel_done):
             with m.If(ahead):
                 m.d.sync += run.eq(run + 1)
                 with m.If(fresh):
                     m.d.sync += done.eq(done + 1)
             with m.Else():
-                m.d.sync += [run.eq(0), column.eq(next_in(column, self.columns))]
-                with m.If(column == self.columns - 1):
-                    m.d.sync += row.eq(next_in(row, self.rows))
+                m.d.sync += [run.eq(0), column.eq(next_in(column, self.raster_columns))]
+                with m.If(column == self.raster_columns - 1):
+                    m.d.sync += row.eq(next_in(row, self.raster_rows))
                 with m.If(~fresh):
                     m.d.sync += done.eq(done - 1)
             with m.If(fresh):
-                m.d.sync += window_column.eq(next_in(window_column, self.columns))
-                with m.If(window_column == self.columns - 1):
-                    m.d.sync += window_row.eq(next_in(window_row, self.rows))
+                m.d.sync += window_column.eq(next_in(window_column, self.raster_columns))
+                with m.If(window_column == self.raster_columns - 1):
+                    m.d.sync += window_row.eq(next_in(window_row, self.raster_rows))
         return step, window_row, window_column
 
     def _on_stride(self, m: Module, row: Signal, column: Signal) -> Value:
@@ -161,7 +168,7 @@ class WindowComponent(StageComponent):
             m.d.sync += [fired.eq(step.fire), ahead.eq(step.ahead), emit.eq(step.emit), pixel.eq(self.input0.payload)]
         fresh_column: list[Value] = [pixel]
         if kernel_h > 1:
-            lines = Memory(name="lines", depth=self.columns * stage.input.groups, width=word * (kernel_h - 1))
+            lines = Memory(name="lines", depth=self.raster_columns * stage.input.groups, width=word * (kernel_h - 1))
             above = self._shift(m, lines, advance, fired & ~ahead, step.line_address, pixel)
             rows_ahead = Signal.like(step.rows_ahead, name="rows_above")
             with m.If(advance):

@@ -1,0 +1,49 @@
+"""Writes the Verilog project of a Design: one file a unit, the accelerator around them, the weights, a file list."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from amaranth.hdl import Elaboratable
+
+from deepdive.backends.verilog.emit import emit
+from deepdive.backends.verilog.vivado import packaging_script
+from deepdive.compiler.design import Design
+from deepdive.files import write_text
+from deepdive.hardware.rtl.accelerator import AcceleratorComponent
+from deepdive.hardware.rtl.mac_column import MacColumn
+from deepdive.hardware.rtl.memories import MEMORY_MODULES, memory_modules
+from deepdive.hardware.rtl.unit import UnitComponent
+from deepdive.qnet import QNet
+
+TOP = "deepdive_accelerator"
+FILE_LIST = "files.f"
+VIVADO_SCRIPT = "package.tcl"
+
+
+def write_project(design: Design, net: QNet, folder: Path) -> None:
+    """Write the project into `folder`, which exists.
+
+    ``$readmemh`` finds the weights (``*.mem``) when the simulator or the synthesis runs in this folder, or when they
+    are among Vivado's sources, as `package.tcl` puts them.
+
+    Raises
+    ------
+    DeepDiveError
+        Naming a stage that has no RTL.
+    """
+    units = {unit.name: UnitComponent(unit, net) for unit in design.units}
+    columns = sorted({shape for unit in units.values() for shape in unit.columns}, key=lambda shape: shape.name)
+    modules: dict[str, Elaboratable] = {shape.name: MacColumn(shape) for shape in columns}
+    modules |= units
+    modules[TOP] = AcceleratorComponent(design.units, design.fingerprint)
+    names = [MEMORY_MODULES]
+    write_text(folder / MEMORY_MODULES, memory_modules())
+    for name, verilog in emit(modules).items():
+        write_text(folder / f"{name}.v", verilog)
+        names.append(f"{name}.v")
+    for unit in units.values():
+        for image in unit.roms:
+            write_text(folder / f"{image.name}.mem", image.text())
+    write_text(folder / FILE_LIST, "".join(f"{name}\n" for name in names))
+    write_text(folder / VIVADO_SCRIPT, packaging_script(design, TOP))

@@ -1,0 +1,83 @@
+"""A compute unit in RTL: its stages, and a FIFO behind every stage output."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Module, Signal, unsigned
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from deepdive.hardware.rtl.build import stage_component
+from deepdive.hardware.rtl.fifo import StreamFifo
+from deepdive.hardware.rtl.mac_column import MacShape
+from deepdive.hardware.rtl.memories import RomImage
+from deepdive.hardware.stream import Stream
+from deepdive.hardware.units import Unit
+from deepdive.qnet import QNet
+
+
+class UnitComponent(wiring.Component):
+    """One stream in, one out. The FIFO of the unit's input belongs to whoever writes it.
+
+    Inside, every stream `s` that a stage writes has signals ``s_payload``, ``s_valid``, ``s_ready`` at the FIFO's input
+    and ``s_read_valid``, ``s_read_ready`` at its output, for those who simulate.
+    """
+
+    def __init__(self, unit: Unit, net: QNet) -> None:
+        super().__init__({"input": In(beat(unit.input)), "output": Out(beat(unit.output))})
+        self.unit = unit
+        self.stages = {stage.name: stage_component(stage, net) for stage in unit.stages}
+
+    @property
+    def roms(self) -> list[RomImage]:
+        """The images of all stages."""
+        return [image for component in self.stages.values() for image in component.roms]
+
+    @property
+    def columns(self) -> set[MacShape]:
+        """The multiplier columns that the stages instantiate; equal ones share a module."""
+        return {shape for component in self.stages.values() for shape in component.columns}
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        readable: dict[str, Any] = {self.unit.input.name: self.input}
+        for stage in self.unit.stages:
+            m.submodules[stage.name] = component = self.stages[stage.name]
+            for index, source in enumerate(stage.inputs):
+                self._connect(m, readable[source.name], getattr(component, f"input{index}"))
+            for index, target in enumerate(stage.outputs):
+                written = getattr(component, f"output{index}")
+                readable[target.name] = self._fifo(m, target, written)
+        self._connect(m, readable[self.unit.output.name], self.output)
+        return m
+
+    def _fifo(self, m: Module, target: Stream, written: Any) -> Any:
+        """The FIFO of a stream, its signals named after the stream."""
+        m.submodules[f"{target.name}_fifo"] = fifo = StreamFifo(target.beat_bits, target.depth)
+        payload = Signal(target.beat_bits, name=f"{target.name}_payload")
+        flags = ("valid", "ready", "read_valid", "read_ready")
+        valid, ready, read_valid, read_ready = (Signal(name=f"{target.name}_{flag}") for flag in flags)
+        m.d.comb += [
+            payload.eq(written.payload),
+            valid.eq(written.valid),
+            fifo.input.payload.eq(payload),
+            fifo.input.valid.eq(valid),
+            ready.eq(fifo.input.ready),
+            written.ready.eq(ready),
+            read_valid.eq(fifo.output.valid),
+            read_ready.eq(fifo.output.ready),
+        ]
+        return fifo.output
+
+    def _connect(self, m: Module, source: Any, target: Any) -> None:
+        m.d.comb += [
+            target.payload.eq(source.payload),
+            target.valid.eq(source.valid),
+            source.ready.eq(target.ready),
+        ]
+
+
+def beat(of: Stream) -> stream.Signature:
+    """The signature of a stream of beats."""
+    return stream.Signature(unsigned(of.beat_bits))

