@@ -5,6 +5,7 @@
 - `operator_networks(kind)` draws networks around a single operator, with every option it has.
 - `separable_networks()` draws small depthwise-separable networks: head, bodies with residual adds, tail, classifier.
 - `four_block_network(seed)` is one such network, always the same for the same seed.
+- `every_operator_network(seed)` is the smallest network that holds every operator.
 - `random_codes(net, batch, seed)` makes input codes for any of them.
 """
 
@@ -20,12 +21,17 @@ from hypothesis import strategies as st
 
 from deepdive.qnet import (
     Add,
+    AvgPool,
     ChannelScale,
+    Concat,
     Conv,
     FeatureMap,
+    Flatten,
     GlobalAvgPool,
     Linear,
+    MaxPool,
     Node,
+    Pad,
     Preprocess,
     QNet,
     Requantize,
@@ -172,6 +178,33 @@ class NetworkBuilder:
         values = self.rng.integers(output.q_min, output.q_max, 1 << x.bits, endpoint=True)
         return self.add_node(Table(x.name, output, values.astype(output.dtype)))
 
+    def max_pool(self, name: str, x: FeatureMap, window: Window) -> FeatureMap:
+        """The largest code of each window."""
+        output = replace(x, name=name, shape=(*window.output(x.shape), x.shape[2]))
+        return self.add_node(MaxPool(x.name, output, window.kernel, window.stride, window.padding))
+
+    def avg_pool(self, name: str, x: FeatureMap, window: Window, numbers: Numbers) -> FeatureMap:
+        """The mean of each window; `numbers.per_channel` here means one multiplier a count of taps inside the map."""
+        output = numbers.output(name, (*window.output(x.shape), x.shape[2]), self.scale())
+        counts = np.arange(1, window.kernel[0] * window.kernel[1] + 1)
+        how = self.requantize(output, numbers, counts * code_rms(x))
+        return self.add_node(AvgPool(x.name, output, how, window.kernel, window.stride, window.padding))
+
+    def concat(self, name: str, a: FeatureMap, b: FeatureMap) -> FeatureMap:
+        """The channels of both maps."""
+        output = replace(a, name=name, shape=(*a.shape[:2], a.shape[2] + b.shape[2]))
+        return self.add_node(Concat((a.name, b.name), output))
+
+    def flatten(self, name: str, x: FeatureMap) -> FeatureMap:
+        """The map as a vector."""
+        return self.add_node(Flatten(x.name, replace(x, name=name, shape=(1, 1, math.prod(x.shape)))))
+
+    def pad(self, name: str, x: FeatureMap, padding: tuple[int, int, int, int]) -> FeatureMap:
+        """The map in a frame of zeros."""
+        top, left, bottom, right = padding
+        shape = (x.shape[0] + top + bottom, x.shape[1] + left + right, x.shape[2])
+        return self.add_node(Pad(x.name, replace(x, name=name, shape=shape), padding))
+
     def scale(self) -> float:
         """Real value of a code step; no arithmetic depends on it."""
         return float(self.rng.uniform(0.001, 0.1))
@@ -245,13 +278,13 @@ def numbers(draw: st.DrawFn) -> Numbers:
 
 
 @st.composite
-def sources(draw: st.DrawFn, shape: tuple[int, int, int]) -> FeatureMap:
-    """A network input of `shape`: any bits and signs, one zero point or one a channel."""
+def sources(draw: st.DrawFn, shape: tuple[int, int, int], uniform: bool = False) -> FeatureMap:
+    """A network input of `shape`: any bits and signs, one zero point or (unless `uniform`) one a channel."""
     bits, signed = draw(st.integers(2, 8)), draw(st.booleans())
     smallest = -(1 << (bits - 1)) if signed else 0
     codes = st.integers(smallest, smallest + (1 << bits) - 1)
-    one_a_channel = st.tuples(*[codes] * shape[2])
-    return FeatureMap("image", shape, bits, signed, 0.5, draw(codes | one_a_channel))
+    points = codes if uniform else codes | st.tuples(*[codes] * shape[2])
+    return FeatureMap("image", shape, bits, signed, 0.5, draw(points))
 
 
 def shapes(largest: int = 9, channels: int = 6) -> st.SearchStrategy[tuple[int, int, int]]:
@@ -328,6 +361,55 @@ def table_networks(draw: st.DrawFn) -> QNet:
     return builder.build()
 
 
+@st.composite
+def max_pool_networks(draw: st.DrawFn) -> QNet:
+    builder = NetworkBuilder(draw(sources(draw(shapes()), uniform=True)), draw(SEEDS))
+    builder.max_pool("pool", builder.source, draw(windows(builder.source.shape)))
+    return builder.build()
+
+
+@st.composite
+def avg_pool_networks(draw: st.DrawFn) -> QNet:
+    """Padding that counts, and padding that does not."""
+    builder = NetworkBuilder(draw(sources(draw(shapes()))), draw(SEEDS))
+    builder.avg_pool("pool", builder.source, draw(windows(builder.source.shape)), draw(numbers()))
+    return builder.build()
+
+
+@st.composite
+def concat_networks(draw: st.DrawFn) -> QNet:
+    """A map with itself, or with one of other channels on either side."""
+    builder = NetworkBuilder(draw(sources(draw(shapes()), uniform=True)), draw(SEEDS))
+    x = builder.source
+    other = x
+    if draw(st.booleans()):
+        formats = Numbers(bits=x.bits, signed=x.signed, zero_point=x.uniform_zero_point)
+        layer = builder.conv("other", x, draw(st.integers(1, 5)), Window(), formats)
+        # The builder draws a scale of its own; here both sides must agree.
+        builder.nodes[-1] = replace(builder.nodes[-1], output=replace(layer, scale=x.scale))
+        other = builder.nodes[-1].output
+    a, b = (x, other) if draw(st.booleans()) else (other, x)
+    builder.concat("both", a, b)
+    return builder.build()
+
+
+@st.composite
+def flatten_networks(draw: st.DrawFn) -> QNet:
+    """A flattened map, and often a fully connected layer on it."""
+    builder = NetworkBuilder(draw(sources(draw(shapes()), uniform=True)), draw(SEEDS))
+    x = builder.flatten("vector", builder.source)
+    if draw(st.booleans()):
+        builder.linear("linear", x, draw(st.integers(1, 5)), draw(numbers()))
+    return builder.build()
+
+
+@st.composite
+def pad_networks(draw: st.DrawFn) -> QNet:
+    builder = NetworkBuilder(draw(sources(draw(shapes()), uniform=True)), draw(SEEDS))
+    builder.pad("padded", builder.source, draw(st.tuples(*[st.integers(0, 5)] * 4)))
+    return builder.build()
+
+
 OPERATOR_NETWORKS: dict[str, Callable[[], st.SearchStrategy[QNet]]] = {
     "Conv": conv_networks,
     "Linear": linear_networks,
@@ -335,6 +417,11 @@ OPERATOR_NETWORKS: dict[str, Callable[[], st.SearchStrategy[QNet]]] = {
     "GlobalAvgPool": global_avg_pool_networks,
     "ChannelScale": channel_scale_networks,
     "Table": table_networks,
+    "MaxPool": max_pool_networks,
+    "AvgPool": avg_pool_networks,
+    "Concat": concat_networks,
+    "Flatten": flatten_networks,
+    "Pad": pad_networks,
 }
 
 
@@ -439,3 +526,23 @@ def four_block_network(seed: int = 0, *, weight_bits: int = 8, bits: int = 8) ->
     plan = Separable(activations=Numbers(bits=bits, weight_bits=weight_bits))
     labels = tuple(f"class {index}" for index in range(plan.classes))
     return plan.build(seed, name="four blocks", preprocess=Preprocess((16, 16), resize_short=18), labels=labels)
+
+
+def every_operator_network(seed: int = 0) -> QNet:
+    """One of each operator on a 4x4 RGB input, in 4-bit codes with 3-bit weights; two labelled outputs."""
+    relu = Numbers(bits=4, weight_bits=3)
+    middle = replace(relu, zero_point=8, rounding="floor")
+    builder = NetworkBuilder(FeatureMap("image", (4, 4, 3), 8, False, 1 / 64, (124, 116, 104)), seed)
+    x = builder.conv("stem", builder.source, 2, Window.same(3), relu)
+    x = builder.depthwise("depthwise", x, Window.same(3), middle)
+    x = builder.table("swish", x, relu)
+    squeezed = builder.global_avg_pool("squeeze", x, relu)
+    x = builder.channel_scale("excite", x, squeezed, relu)
+    mean = builder.avg_pool("mean", x, Window.same(3), relu)
+    x = builder.add("add", x, mean, middle)
+    largest = builder.max_pool("largest", x, Window.same(3))
+    x = builder.concat("both", x, largest)
+    x = builder.pad("padded", x, (1, 0, 0, 2))
+    x = builder.flatten("vector", x)
+    builder.linear("classifier", x, 2, middle)
+    return builder.build("every operator", labels=("a", "b"))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import onnx
@@ -15,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deepdive.errors import DeepDiveError
-from deepdive.qnet import Conv, FeatureMap, Linear, Preprocess, QNet, Requantize, Table
+from deepdive.qnet import Conv, FeatureMap, Linear, Node, Preprocess, QNet, Requantize, Table
 from deepdive.qnet.fingerprint import fingerprint
 from deepdive.qnet.onnx_file import load, save
 from deepdive.qnet.onnx_functions import SIGNATURES, function
@@ -24,6 +25,7 @@ from deepdive.qnet.witness import run_onnx_runtime
 from networks import (
     OPERATOR_NETWORKS,
     SEEDS,
+    every_operator_network,
     four_block_network,
     operator_networks,
     random_codes,
@@ -105,11 +107,11 @@ def test_saving_and_loading_returns_every_field(tmp_path: Path, net: QNet, more:
     )
     label = st.text(max_size=5)
     labels = st.lists(label, min_size=net.output.shape[2], max_size=net.output.shape[2]).map(tuple)
-    scale = more.draw(st.floats(1e-30, 1e30))
+    factor = more.draw(st.floats(1e-30, 1e30))
     net = QNet(
         more.draw(st.text(max_size=20)),
-        replace(net.input, scale=scale),
-        (*net.nodes[:-1], replace(net.nodes[-1], output=replace(net.output, scale=scale * 0.1))),
+        replace(net.input, scale=net.input.scale * factor),
+        tuple(replace(node, output=replace(node.output, scale=node.output.scale * factor)) for node in net.nodes),
         more.draw(st.none() | preprocess),
         more.draw(st.just(()) | labels),
     )
@@ -124,14 +126,15 @@ def test_a_whole_network_survives_the_file(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["net.onnx"]
 
 
-def test_the_file_itself_is_a_standard_model(tmp_path: Path) -> None:
+@pytest.mark.parametrize("make", [four_block_network, every_operator_network])
+def test_the_file_itself_is_a_standard_model(make: Callable[[], QNet], tmp_path: Path) -> None:
     """Stock ONNX Runtime runs the file as it lies on the disk, and ONNX's own checker finds no fault with it."""
-    net = four_block_network()
+    net = make()
     save(net, tmp_path / "net.onnx")
     onnx.checker.check_model(tmp_path / "net.onnx", full_check=True)
     session = onnxruntime.InferenceSession(tmp_path / "net.onnx", providers=["CPUExecutionProvider"])
     assert [(end.name, end.type, end.shape) for end in session.get_inputs()] == [
-        ("image", "tensor(uint8)", ["batch", 16, 16, 3])
+        ("image", "tensor(uint8)", ["batch", *net.input.shape])
     ]
     images = random_codes(net, 5)
     (codes,) = session.run(None, {"image": images})
@@ -142,6 +145,12 @@ def test_the_same_network_gives_the_same_bytes(tmp_path: Path) -> None:
     save(four_block_network(3), tmp_path / "a.onnx")
     save(four_block_network(3), tmp_path / "b.onnx")
     assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
+
+
+def test_every_operator_is_in_the_tests() -> None:
+    kinds = {kind.__name__ for kind in get_args(Node)}
+    assert set(OPERATOR_NETWORKS) == set(SIGNATURES) == kinds
+    assert {type(node).__name__ for node in every_operator_network().nodes} == kinds
 
 
 def test_function_bodies_are_standard_operators_only() -> None:

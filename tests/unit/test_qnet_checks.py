@@ -11,7 +11,22 @@ import pytest
 from hypothesis import given, settings
 
 from deepdive.errors import DeepDiveError
-from deepdive.qnet import Add, ChannelScale, Conv, FeatureMap, GlobalAvgPool, Linear, QNet, Requantize, Table
+from deepdive.qnet import (
+    Add,
+    AvgPool,
+    ChannelScale,
+    Concat,
+    Conv,
+    FeatureMap,
+    Flatten,
+    GlobalAvgPool,
+    Linear,
+    MaxPool,
+    Pad,
+    QNet,
+    Requantize,
+    Table,
+)
 from deepdive.qnet.ops import Node
 from networks import conv_networks, four_block_network, random_codes
 
@@ -157,6 +172,52 @@ WRONG_NODES: list[tuple[Node, str]] = [
     (replace(TABLE, input="z"), "'y' reads 'z', which no earlier node writes."),
     (replace(TABLE, output=replace(TABLE.output, name="x")), "Two feature maps are named 'x'; names must be unique."),
 ]
+
+
+U = FeatureMap("x", (5, 4, 3), 8, False, 0.5, 1)
+MOVED = "differ from those of 'x', whose codes it passes on; put a Table between them."
+SAME = replace(U, name="y")
+MAX = MaxPool("x", replace(SAME, shape=(2, 2, 3)), (3, 2), (2, 2))
+MEAN = AvgPool("x", FeatureMap("y", (2, 2, 3)), ONE, (3, 2), (2, 2))
+WRONG_MOVES: list[tuple[Node, str]] = [
+    (replace(MAX, output=replace(MAX.output, scale=0.25)), f"'y': bits, sign, scale or zero point {MOVED}"),
+    (replace(MAX, output=replace(MAX.output, zero_point=0)), f"'y': bits, sign, scale or zero point {MOVED}"),
+    (replace(MAX, output=replace(MAX.output, bits=7)), f"'y': bits, sign, scale or zero point {MOVED}"),
+    (replace(MAX, stride=(1, 2)), "'y': output is declared as (2, 2, 3) but computes (3, 2, 3)."),
+    (replace(MAX, kernel=(0, 2)), "'y': kernel (0, 2) must be two numbers >= 1."),
+    (replace(MAX, kernel=(6, 2)), "'y': kernel (6, 2) is larger than its padded input (5, 4, 3)."),
+    (replace(MAX, padding=(0, 2, 0, 0)), "'y': padding (0, 2, 0, 0) must be smaller than the kernel (3, 2)."),
+    (
+        replace(MAX, kernel=(2**40, 2), padding=(2**39, 0, 2**39, 0), stride=(2**41, 2)),
+        f"'y': its padded input has {2**40 + 5}x4 pixels; at most {2**28} codes are allowed.",
+    ),
+    (
+        replace(MEAN, requantize=replace(ONE, mult=np.ones(5, np.uint16), shift=np.ones(5, np.uint8))),
+        "'y': mult is uint16(5,); want uint16 of shape (1,) or (6,).",
+    ),
+    (replace(MEAN, output=U), "Two feature maps are named 'x'; names must be unique."),
+    (replace(MEAN, stride=(0, 1)), "'y': stride (0, 1) and padding (0, 0, 0, 0) must be >= 1 and >= 0."),
+    (Concat(("x", "x"), SAME), "'y': output is declared as (5, 4, 3) but computes (5, 4, 6)."),
+    (
+        Concat(("x", "x"), replace(SAME, shape=(5, 4, 6), signed=True)),
+        f"'y': bits, sign, scale or zero point {MOVED}",
+    ),
+    (Flatten("x", replace(SAME, shape=(1, 1, 20))), "'y': output is declared as (1, 1, 20) but computes (1, 1, 60)."),
+    (Pad("x", SAME, (0, 0, -1, 1)), "'y': padding (0, 0, -1, 1) must be four numbers >= 0."),
+    (Pad("x", SAME, (0, 0, 1, 1)), "'y': output is declared as (5, 4, 3) but computes (6, 5, 3)."),
+]
+
+
+@pytest.mark.parametrize(("node", "wanted"), WRONG_MOVES)
+def test_pools_and_nodes_that_move_codes(node: Node, wanted: str) -> None:
+    assert message(lambda: QNet("net", U, (node,))) == wanted
+
+
+def test_concat_of_maps_of_other_sizes() -> None:
+    far = replace(SAME, name="z", shape=(4, 5, 3))
+    assert message(lambda: Concat(("x", "z"), replace(SAME, shape=(5, 4, 6))).check(U, far)) == (
+        "'y': joins (5, 4, 3) and (4, 5, 3); height and width must be equal."
+    )
 
 
 @pytest.mark.parametrize(("node", "wanted"), WRONG_NODES, ids=[wanted[:60] for _, wanted in WRONG_NODES])

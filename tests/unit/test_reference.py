@@ -11,7 +11,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deepdive.errors import DeepDiveError
-from deepdive.qnet import Add, ChannelScale, Conv, FeatureMap, GlobalAvgPool, Linear, Node, QNet, Requantize, Table
+from deepdive.qnet import (
+    Add,
+    AvgPool,
+    ChannelScale,
+    Concat,
+    Conv,
+    FeatureMap,
+    Flatten,
+    GlobalAvgPool,
+    Linear,
+    MaxPool,
+    Node,
+    Pad,
+    QNet,
+    Requantize,
+    Table,
+)
 from deepdive.qnet.reference import run
 from networks import OPERATOR_NETWORKS, SEEDS, four_block_network, operator_networks, random_codes
 
@@ -46,6 +62,18 @@ def taps(node: Conv, x: FeatureMap, codes: np.ndarray, row: int, column: int, ch
                 yield value * (int(node.weight[channel, ky, kx, c]) - int(node.weight_zero_point[channel]))
 
 
+def inside(node: MaxPool | AvgPool, x: FeatureMap, row: int, column: int) -> list[tuple[int, int]]:
+    """Pixels that a window sees of the map itself."""
+    return [
+        (y, z)
+        for y in range(row * node.stride[0] - node.padding[0], row * node.stride[0] - node.padding[0] + node.kernel[0])
+        for z in range(
+            column * node.stride[1] - node.padding[1], column * node.stride[1] - node.padding[1] + node.kernel[1]
+        )
+        if 0 <= y < x.shape[0] and 0 <= z < x.shape[1]
+    ]
+
+
 def expected(node: Node, types: tuple[FeatureMap, ...], maps: list[np.ndarray], at: tuple[int, int, int]) -> int:
     """One code of what `node` writes for one image (height, width, channels), computed with plain loops."""
     row, column, channel = at
@@ -77,6 +105,24 @@ def expected(node: Node, types: tuple[FeatureMap, ...], maps: list[np.ndarray], 
             return rounded(values[0] * factor, node.requantize, zero_point, channel)
         case Table():
             return int(node.values[int(maps[0][at]) - types[0].q_min])
+        case MaxPool():
+            return max(int(maps[0][y, z, channel]) for y, z in inside(node, types[0], row, column))
+        case AvgPool():
+            pixels = [maps[0][y, z, channel] for y, z in inside(node, types[0], row, column)]
+            acc = sum(int(code) - zero_at(types[0], channel) for code in pixels)
+            # The contract picks the multiplier by the number of taps, where there is one for each.
+            return rounded(acc, node.requantize, zero_point, len(pixels) - 1)
+        case Concat():
+            first = types[0].shape[2]
+            return int(maps[0][at] if channel < first else maps[1][row, column, channel - first])
+        case Flatten():
+            _, width, channels = types[0].shape
+            pixel, c = divmod(channel, channels)
+            return int(maps[0][pixel // width, pixel % width, c])
+        case Pad():
+            y, z = row - node.padding[0], column - node.padding[1]
+            within = 0 <= y < types[0].shape[0] and 0 <= z < types[0].shape[1]
+            return int(maps[0][y, z, channel]) if within else types[0].uniform_zero_point
 
 
 @pytest.mark.parametrize("kind", OPERATOR_NETWORKS)
@@ -148,6 +194,54 @@ def test_rounding_of_halves(rounding: str, wanted: list[int]) -> None:
     net = QNet("halves", x, (Conv("image", output, one, 8, np.zeros(1, np.int32), how, np.zeros(1, np.int16)),))
     codes = np.arange(-3, 4, dtype=np.int8).reshape(1, 1, 7, 1)
     assert net.run(codes).reshape(-1).tolist() == wanted
+
+
+def divide_by(counts: list[int]) -> Requantize:
+    """Multipliers for one over each count."""
+    mult = np.rint([2**15 / count for count in counts]).astype(np.uint16)
+    return Requantize(mult, np.full(len(counts), 15, np.uint8), 0, 255)
+
+
+def test_an_average_counts_its_padding_or_not() -> None:
+    """A grey picture stays as it is where padding does not count, and fades at its rim where it does."""
+    x, output = FeatureMap("image", (3, 3, 1)), FeatureMap("mean", (3, 3, 1))
+    grey = np.full((1, 3, 3, 1), 180, np.uint8)
+    for how, wanted in (
+        (divide_by([9]), [[80, 120, 80], [120, 180, 120], [80, 120, 80]]),
+        (divide_by(list(range(1, 10))), [[180] * 3] * 3),
+    ):
+        net = QNet("mean", x, (AvgPool("image", output, how, (3, 3), (1, 1), (1, 1, 1, 1)),))
+        assert net.run(grey)[0, :, :, 0].tolist() == wanted
+
+
+@settings(max_examples=40, deadline=None)
+@given(net=operator_networks("MaxPool"), seed=SEEDS)
+def test_max_pool_equals_torch(net: QNet, seed: int) -> None:
+    (node,) = net.nodes
+    assert isinstance(node, MaxPool)
+    images = random_codes(net, 2, seed)
+    top, left, bottom, right = node.padding
+    x = torch.from_numpy(images.astype(np.float64).transpose(0, 3, 1, 2).copy())
+    x = torch.nn.functional.pad(x, (left, right, top, bottom), value=float("-inf"))
+    wanted = torch.nn.functional.max_pool2d(x, node.kernel, node.stride).numpy().transpose(0, 2, 3, 1)
+    assert np.array_equal(net.run(images), wanted)
+
+
+def test_flatten_takes_channels_innermost() -> None:
+    """PyTorch's Flatten takes them outermost: its next layer's weights (out, C * H * W) become (out, H * W * C)."""
+    rng = np.random.default_rng(0)
+    x = FeatureMap("image", (2, 3, 4), zero_point=7)
+    images = rng.integers(0, 256, (5, 2, 3, 4), dtype=np.uint8)
+    theirs = rng.integers(-8, 8, (6, 4 * 2 * 3), dtype=np.int8)
+    ours = theirs.reshape(6, 4, 2, 3).transpose(0, 2, 3, 1).reshape(6, -1)
+    how = Requantize(np.array([1], np.uint16), np.array([4], np.uint8), -128, 127, "floor")
+    vector, output = FeatureMap("vector", (1, 1, 24), zero_point=7), FeatureMap("y", (1, 1, 6), signed=True)
+    linear = Linear("vector", output, ours, 4, np.zeros(6, np.int32), how, np.zeros(6, np.int16))
+    net = QNet("flat", x, (Flatten("image", vector), linear))
+    flat = torch.from_numpy(images.astype(np.float64) - 7).permute(0, 3, 1, 2).flatten(1)
+    acc = flat @ torch.from_numpy(theirs.astype(np.float64)).T
+    wanted = torch.clamp(torch.floor(acc / 16), -128, 127).numpy()
+    assert np.array_equal(net.run(images).reshape(5, 6), wanted)
 
 
 def test_run_returns_every_map_or_the_output() -> None:

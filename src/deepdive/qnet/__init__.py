@@ -2,17 +2,36 @@
 
 from deepdive.qnet.feature_map import FeatureMap
 from deepdive.qnet.graph import QNet
-from deepdive.qnet.ops import Add, ChannelScale, Conv, GlobalAvgPool, Linear, Node, Requantize, Table
+from deepdive.qnet.ops import (
+    Add,
+    AvgPool,
+    ChannelScale,
+    Concat,
+    Conv,
+    Flatten,
+    GlobalAvgPool,
+    Linear,
+    MaxPool,
+    Node,
+    Pad,
+    Requantize,
+    Table,
+)
 from deepdive.qnet.preprocess import Preprocess
 
 __all__ = [
     "Add",
+    "AvgPool",
     "ChannelScale",
+    "Concat",
     "Conv",
     "FeatureMap",
+    "Flatten",
     "GlobalAvgPool",
     "Linear",
+    "MaxPool",
     "Node",
+    "Pad",
     "Preprocess",
     "QNet",
     "Requantize",

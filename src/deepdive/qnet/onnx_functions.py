@@ -27,6 +27,8 @@ OUTPUT = {"zero_point": "int", "bits": "int", "dtype": "int", "scale": "string"}
 """Attributes of every operator: its output's type; `dtype` is ONNX's (2 uint8, 3 int8), `scale` a decimal double."""
 CLIP = {"q_min": "int", "q_max": "int", "rounding_offset": "float"}
 """Attributes of every operator that rounds; `rounding_offset` is 0.5 (half-up) or 0 (floor)."""
+WINDOW = {"kernel_shape": "ints", "strides": "ints", "pads": "ints"}
+"""Attributes of every pool."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,33 @@ PLANE = """
 NIL = """
   nil = Constant <value = int32 {0}> ()"""
 
+WINDOW_SUMS = """
+  ones_of = Constant <value_ints: ints = @kernel_shape> ()
+  single = Constant <value = int64[1] {1}> ()
+  channels = Constant <value_int: int = @channels> ()
+  channels_list = Reshape (channels, single)
+  ones_shape = Concat <axis = 0> (channels_list, single, ones_of)
+  ones = ConstantOfShape <value = uint8[1] {1}> (ones_shape)
+  pos = ConvInteger <strides: ints = @strides, pads: ints = @pads, group: int = @channels> (x_pos, ones)
+  neg = ConvInteger <strides: ints = @strides, pads: ints = @pads, group: int = @channels> (x_neg, ones)
+  acc = Sub (pos, neg)"""
+"""``acc``: int32, the sum of each window of x."""
+
+FACTOR_BY_COUNT = """
+  map_shape = Shape <start = 2> (x)
+  inside_shape = Concat <axis = 0> (single, single, map_shape)
+  inside = ConstantOfShape <value = uint8[1] {1}> (inside_shape)
+  window_shape = Concat <axis = 0> (single, single, ones_of)
+  window = ConstantOfShape <value = uint8[1] {1}> (window_shape)
+  count = ConvInteger <strides: ints = @strides, pads: ints = @pads> (inside, window)
+  entries = Size (factor)
+  entries_wide = Cast <to = 6> (entries)
+  nth = Min (count, entries_wide)
+  first = Constant <value = int32 {1}> ()
+  index = Sub (nth, first)
+  factor_map = Gather <axis = 0> (factor, index)"""
+"""``factor_map``: the one ``factor``, or that of as many taps as each window has inside the map."""
+
 PARAMETERS = {"weight_zero_point": 1, "bias": 1, "mult": 1, "shift": 1}
 
 SIGNATURES = {
@@ -224,6 +253,56 @@ SIGNATURES = {
   x_wide = Cast <to = 6> (x)
   index = Sub (x_wide, first)
   y = Gather <axis = 0> (values, index)""",
+    ),
+    "MaxPool": Signature(
+        ("x",),
+        {},
+        WINDOW | OUTPUT,
+        """
+  y = MaxPool <kernel_shape: ints = @kernel_shape, strides: ints = @strides, pads: ints = @pads> (x)""",
+    ),
+    "AvgPool": Signature(
+        ("x",),
+        {"mult": 1, "shift": 1},
+        {"x_zero_point": "ints", "channels": "int"} | WINDOW | CLIP | OUTPUT,
+        PLANE
+        + NIL
+        + centre("x")
+        + split("x")
+        + WINDOW_SUMS
+        + FACTOR
+        + FACTOR_BY_COUNT
+        + """
+  acc_wide = Cast <to = 11> (acc)
+  scaled = Mul (acc_wide, factor_map)"""
+        + ROUND,
+    ),
+    "Concat": Signature(
+        ("a", "b"),
+        {},
+        OUTPUT,
+        """
+  y = Concat <axis = 1> (a, b)""",
+    ),
+    "Flatten": Signature(
+        ("x",),
+        {},
+        OUTPUT,
+        """
+  nhwc = Transpose <perm = [0, 2, 3, 1]> (x)
+  vector = Constant <value = int64[4] {0, -1, 1, 1}> ()
+  y = Reshape (nhwc, vector)""",
+    ),
+    "Pad": Signature(
+        ("x",),
+        {},
+        {"pads": "ints"} | OUTPUT,
+        """
+  pads = Constant <value_ints: ints = @pads> ()
+  zero_int = Constant <value_int: int = @zero_point> ()
+  zero = CastLike (zero_int, x)
+  sides = Constant <value = int64[2] {2, 3}> ()
+  y = Pad (x, pads, zero, sides)""",
     ),
 }
 """By operator type, in domain `deepdive`; `onnx_nodes` maps them to and from `deepdive.qnet.ops`."""

@@ -11,7 +11,22 @@ import numpy as np
 from onnx import TensorProto
 
 from deepdive.qnet.feature_map import FeatureMap
-from deepdive.qnet.ops import Add, ChannelScale, Conv, GlobalAvgPool, Linear, Node, Requantize, Rounding, Table
+from deepdive.qnet.ops import (
+    Add,
+    AvgPool,
+    ChannelScale,
+    Concat,
+    Conv,
+    Flatten,
+    GlobalAvgPool,
+    Linear,
+    MaxPool,
+    Node,
+    Pad,
+    Requantize,
+    Rounding,
+    Table,
+)
 
 Attributes = dict[str, Any]
 """Attribute values by name: int, list[int], float or str."""
@@ -72,6 +87,18 @@ def clip(parts: Parts) -> tuple[int, int, Rounding]:
     attributes = parts.attributes
     rounding: Rounding = "half_up" if attributes["rounding_offset"] == OFFSETS["half_up"] else "floor"
     return attributes["q_min"], attributes["q_max"], rounding
+
+
+def window_attributes(node: MaxPool | AvgPool) -> Attributes:
+    """Geometry of a pool."""
+    return {"kernel_shape": list(node.kernel), "strides": list(node.stride), "pads": list(node.padding)}
+
+
+def window(parts: Parts) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int, int, int]]:
+    """Inverse of `window_attributes`: kernel, stride, padding."""
+    (height, width), (down, across) = parts.attributes["kernel_shape"], parts.attributes["strides"]
+    top, left, bottom, right = parts.attributes["pads"]
+    return (height, width), (down, across), (top, left, bottom, right)
 
 
 @describe.register
@@ -196,6 +223,59 @@ def read_table(parts: Parts) -> Table:
     return Table(parts.inputs[0], parts.output, parts.tensors["values"])
 
 
+@describe.register
+def _(node: MaxPool, inputs: tuple[FeatureMap, ...]) -> Described:
+    return Described("MaxPool", (), window_attributes(node) | output_attributes(node.output))
+
+
+def read_max_pool(parts: Parts) -> MaxPool:
+    return MaxPool(parts.inputs[0], parts.output, *window(parts))
+
+
+@describe.register
+def _(node: AvgPool, inputs: tuple[FeatureMap, ...]) -> Described:
+    return Described(
+        "AvgPool",
+        (node.requantize.mult, node.requantize.shift),
+        {"x_zero_point": list(inputs[0].zero_points), "channels": inputs[0].shape[2]}
+        | window_attributes(node)
+        | clip_attributes(node.requantize)
+        | output_attributes(node.output),
+    )
+
+
+def read_avg_pool(parts: Parts) -> AvgPool:
+    return AvgPool(parts.inputs[0], parts.output, requantize(parts), *window(parts))
+
+
+@describe.register
+def _(node: Concat, inputs: tuple[FeatureMap, ...]) -> Described:
+    return Described("Concat", (), output_attributes(node.output))
+
+
+def read_concat(parts: Parts) -> Concat:
+    a, b = parts.inputs
+    return Concat((a, b), parts.output)
+
+
+@describe.register
+def _(node: Flatten, inputs: tuple[FeatureMap, ...]) -> Described:
+    return Described("Flatten", (), output_attributes(node.output))
+
+
+def read_flatten(parts: Parts) -> Flatten:
+    return Flatten(parts.inputs[0], parts.output)
+
+
+@describe.register
+def _(node: Pad, inputs: tuple[FeatureMap, ...]) -> Described:
+    return Described("Pad", (), {"pads": list(node.padding)} | output_attributes(node.output))
+
+
+def read_pad(parts: Parts) -> Pad:
+    return Pad(parts.inputs[0], parts.output, tuple(parts.attributes["pads"]))
+
+
 READERS: dict[str, Callable[[Parts], Node]] = {
     "Conv": read_conv,
     "Linear": read_linear,
@@ -203,5 +283,10 @@ READERS: dict[str, Callable[[Parts], Node]] = {
     "GlobalAvgPool": read_global_avg_pool,
     "ChannelScale": read_channel_scale,
     "Table": read_table,
+    "MaxPool": read_max_pool,
+    "AvgPool": read_avg_pool,
+    "Concat": read_concat,
+    "Flatten": read_flatten,
+    "Pad": read_pad,
 }
 """Inverse of `describe`, by operator type; whether the node keeps the contract is for `QNet` to say."""

@@ -242,7 +242,7 @@ def read_attributes(proto: onnx.NodeProto, title: str, wanted: dict[str, str]) -
     missing = set(wanted) - set(values)
     if missing:
         raise DeepDiveError(f"{title}: attribute '{min(missing)}' is missing")
-    for name, length in (("strides", 2), ("pads", 4)):
+    for name, length in (("kernel_shape", 2), ("strides", 2), ("pads", 4)):
         if len(values.get(name, range(length))) != length:
             raise DeepDiveError(f"{title}: attribute '{name}' has {len(values[name])} numbers; want {length}")
     return values

@@ -5,7 +5,8 @@ All engines (ONNX Runtime, C simulation, RTL) must give these codes, bit for bit
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import singledispatch
 
 import numpy as np
@@ -13,7 +14,22 @@ import numpy as np
 from deepdive.errors import DeepDiveError
 from deepdive.qnet.feature_map import FeatureMap
 from deepdive.qnet.graph import QNet
-from deepdive.qnet.ops import Add, ChannelScale, Conv, GlobalAvgPool, Linear, Node, Requantize, Rounding, Table
+from deepdive.qnet.ops import (
+    Add,
+    AvgPool,
+    ChannelScale,
+    Concat,
+    Conv,
+    Flatten,
+    GlobalAvgPool,
+    Linear,
+    MaxPool,
+    Node,
+    Pad,
+    Requantize,
+    Rounding,
+    Table,
+)
 
 Progress = Callable[[str], None]
 
@@ -67,17 +83,30 @@ def compute(node: Node, types: tuple[FeatureMap, ...], codes: tuple[np.ndarray, 
 
 @compute.register
 def _(node: Conv, types: tuple[FeatureMap, ...], codes: tuple[np.ndarray, ...]) -> np.ndarray:
-    top, left, bottom, right = node.padding
     # Zero after centring is the zero point before it.
-    x = np.pad(centred(codes[0], types[0]), ((0, 0), (top, bottom), (left, right), (0, 0)))
+    x = pad(centred(codes[0], types[0]), node.padding, 0)
     acc = np.zeros((len(x), *node.output.shape), dtype=np.int64) + node.bias
-    height, width, _ = node.output.shape
-    for ky in range(node.kernel[0]):
-        for kx in range(node.kernel[1]):
-            rows = slice(ky, ky + (height - 1) * node.stride[0] + 1, node.stride[0])
-            columns = slice(kx, kx + (width - 1) * node.stride[1] + 1, node.stride[1])
-            acc += tap(x[:, rows, columns], node.centred_weight[:, ky, kx], node.groups)
+    for (ky, kx), part in taps(x, node.kernel, node.stride):
+        acc += tap(part, node.centred_weight[:, ky, kx], node.groups)
     return requantize(acc, node.requantize, node.output)
+
+
+def pad(x: np.ndarray, padding: tuple[int, int, int, int], value: int) -> np.ndarray:
+    """(N, H, W, C) within a frame (top, left, bottom, right) of `value`."""
+    top, left, bottom, right = padding
+    return np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=value)
+
+
+def taps(
+    x: np.ndarray, kernel: tuple[int, int], stride: tuple[int, int]
+) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
+    """For each position (ky, kx) of a window, what it sees of padded `x` at every step: (N, H_out, W_out, C)."""
+    height, width = ((x.shape[axis + 1] - kernel[axis]) // stride[axis] for axis in (0, 1))
+    for ky in range(kernel[0]):
+        for kx in range(kernel[1]):
+            rows = slice(ky, ky + height * stride[0] + 1, stride[0])
+            columns = slice(kx, kx + width * stride[1] + 1, stride[1])
+            yield (ky, kx), x[:, rows, columns]
 
 
 def tap(x: np.ndarray, weight: np.ndarray, groups: int) -> np.ndarray:
@@ -121,3 +150,37 @@ def _(node: ChannelScale, types: tuple[FeatureMap, ...], codes: tuple[np.ndarray
 @compute.register
 def _(node: Table, types: tuple[FeatureMap, ...], codes: tuple[np.ndarray, ...]) -> np.ndarray:
     return node.values[codes[0].astype(np.int32) - types[0].q_min]
+
+
+@compute.register
+def _(node: MaxPool, types: tuple[FeatureMap, ...], codes: tuple[np.ndarray, ...]) -> np.ndarray:
+    # The smallest code in the padding never wins against a tap inside the map, and every window has one.
+    x = pad(codes[0], node.padding, types[0].q_min)
+    return np.maximum.reduce([part for _, part in taps(x, node.kernel, node.stride)])
+
+
+@compute.register
+def _(node: AvgPool, types: tuple[FeatureMap, ...], codes: tuple[np.ndarray, ...]) -> np.ndarray:
+    x = pad(centred(codes[0], types[0]), node.padding, 0)
+    acc = np.add.reduce([part for _, part in taps(x, node.kernel, node.stride)], dtype=np.int64)
+    how = node.requantize
+    if len(how.mult) > 1:
+        inside = pad(np.ones((1, *types[0].shape[:2], 1), dtype=np.int64), node.padding, 0)
+        count = np.add.reduce([part for _, part in taps(inside, node.kernel, node.stride)])
+        how = replace(how, mult=how.mult[count - 1], shift=how.shift[count - 1])
+    return requantize(acc, how, node.output)
+
+
+@compute.register
+def _(node: Concat, types: tuple[FeatureMap, ...], codes: tuple[np.ndarray, ...]) -> np.ndarray:
+    return np.concatenate(codes, axis=-1)
+
+
+@compute.register
+def _(node: Flatten, types: tuple[FeatureMap, ...], codes: tuple[np.ndarray, ...]) -> np.ndarray:
+    return codes[0].reshape(len(codes[0]), *node.output.shape)
+
+
+@compute.register
+def _(node: Pad, types: tuple[FeatureMap, ...], codes: tuple[np.ndarray, ...]) -> np.ndarray:
+    return pad(codes[0], node.padding, types[0].uniform_zero_point)

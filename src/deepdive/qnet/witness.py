@@ -25,6 +25,8 @@ def run_onnx_runtime(net: QNet, images: np.ndarray) -> dict[str, np.ndarray]:
     model.graph.output.extend(ValueInfoProto(name=node.name) for node in net.nodes)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    # Threads that spin while they wait take the cores from whoever else computes.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     outputs, *within = session.run([end, *(node.name for node in net.nodes)], {net.input.name: images})
     maps = {net.input.name: images}

@@ -29,7 +29,7 @@ def window_output(name: str, shape: tuple[int, int, int], kernel: Pair, stride: 
     padded = shape[0] + top + bottom, shape[1] + left + right
     if padded[0] * padded[1] * shape[2] > MAX_ELEMENTS:
         raise DeepDiveError(
-            f"'{name}': its padded input is {padded} pixels; at most {MAX_ELEMENTS} elements are allowed."
+            f"'{name}': its padded input has {padded[0]}x{padded[1]} pixels; at most {MAX_ELEMENTS} codes are allowed."
         )
     if padded[0] < kernel[0] or padded[1] < kernel[1]:
         raise DeepDiveError(f"'{name}': kernel {kernel} is larger than its padded input {shape}.")
