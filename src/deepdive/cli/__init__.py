@@ -7,7 +7,8 @@ import sys
 
 import typer
 
-from deepdive.cli import hardware, network
+import deepdive.cli.hardware as hardware
+import deepdive.cli.network as network
 from deepdive.cli.console import words
 from deepdive.cli.demo import demo
 from deepdive.errors import DeepDiveError

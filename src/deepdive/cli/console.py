@@ -28,7 +28,7 @@ def print_json(value: Any) -> None:
 def progress(what: str, total: int | None = None) -> Iterator[Callable[..., None]]:
     """Show a bar while something long runs; call the yielded function after each step, with a word on it if any."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=words, transient=True) as bar:
+    with Progress(*columns, console=words, transient=True, disable=not words.is_terminal) as bar:
         task = bar.add_task(what, total=total)
 
         def step(detail: str = "", *, done: int | None = None, of: int | None = None) -> None:

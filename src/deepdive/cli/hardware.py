@@ -111,7 +111,7 @@ def simulate(
 
 
 def verify(build: BuildFolder, images: Images, as_json: Json = False) -> None:
-    """Climb the ladder: ONNX Runtime and the C++ units against the reference, every value; exit code 1 if any differs."""
+    """Compare every value of ONNX Runtime and of the C++ units with the reference; exit code 1 if any differs."""
     from deepdive.backends.build import read_build
     from deepdive.report import print_verification
     from deepdive.simulation.verify import verify as climb
