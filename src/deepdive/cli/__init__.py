@@ -22,10 +22,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(demo)
-for command in (network.models, network.quantize, network.evaluate):
-    app.command()(command)
-for command in (hardware.boards, hardware.compile_, hardware.simulate, hardware.verify, hardware.report):
-    app.command(name=command.__name__.rstrip("_"))(command)
+app.command()(network.models)
+app.command()(network.quantize)
+app.command()(network.evaluate)
+app.command()(hardware.boards)
+app.command(name="compile")(hardware.compile_)
+app.command()(hardware.simulate)
+app.command()(hardware.verify)
+app.command()(hardware.report)
 
 
 def main() -> None:
