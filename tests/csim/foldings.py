@@ -1,4 +1,4 @@
-"""Designs with drawn foldings: any lanes, repacks anywhere, weights in every place - beyond what the compiler chooses."""
+"""Designs with drawn foldings: any lanes, repacks anywhere, weights in every place; more than the compiler chooses."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from deepdive.hardware.stages import Dense, Depthwise, GlobalAveragePool
-from deepdive.qnet import Conv, FeatureMap, Linear
+from deepdive.qnet import Add, Conv, FeatureMap, Linear
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,9 +66,14 @@ def convolution_scales(stage: Dense | Depthwise, node: Conv | Linear, x: Feature
     )
 
 
-def pool_bias(stage: GlobalAveragePool, x: FeatureMap) -> int:
-    """What the zero points of all pixels of `x` add to a sum of codes."""
-    return -stage.input.height * stage.input.width * x.uniform_zero_point
+def pool_bias(stage: GlobalAveragePool, x: FeatureMap) -> np.ndarray:
+    """What the zero points of all pixels of `x` add to a sum of codes, int64: one value, or one a channel."""
+    return -stage.input.height * stage.input.width * x.zero_point_array.astype(np.int64)
+
+
+def add_bias(node: Add, a: FeatureMap, b: FeatureMap) -> np.ndarray:
+    """What the zero points add to ``a * mult[0] + b * mult[1]`` of codes, int64: one value, or one a channel."""
+    return -(a.zero_point_array.astype(np.int64) * node.mult[0] + b.zero_point_array.astype(np.int64) * node.mult[1])
 
 
 def as_conv(node: Conv | Linear) -> Conv:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shutil
@@ -21,6 +22,7 @@ from deepdive.qnet.reference import check_images
 
 PROJECT = "hls"
 EXECUTABLE = Path("csim") / "testbench"
+INPUT_FILE = "input.bin"
 FRAMES_A_CALL = 3
 """Frames in one call of a unit: more than one, so that frames overlap; few, because streams hold all of them."""
 
@@ -95,9 +97,9 @@ def simulate(
     check_images(net.input, images)
     with tempfile.TemporaryDirectory(prefix="deepdive-csim-") as name:
         folder = Path(name)
-        with_lanes(images, design.units[0].input.channels).tofile(folder / "input.bin")
+        write_input(images, design, folder)
         command = [f"./{EXECUTABLE}", "--frames", str(len(images)), "--batch", str(FRAMES_A_CALL)]
-        command += ["--input", str(folder / "input.bin"), "--output", str(folder)]
+        command += ["--input", str(folder / INPUT_FILE), "--output", str(folder)]
         seconds = dict.fromkeys((unit.name for unit in design.units), 0.0)
         said: list[str] = []
 
@@ -111,22 +113,26 @@ def simulate(
 
         if code := run(command, project, hear):
             raise CheckFailed(f"C simulation of '{project}' ended with {code}: {' '.join(said) or 'no message'}.")
-        maps = {}
-        for unit in design.units:
-            feature_map = net.maps[unit.output_map]
-            codes = np.fromfile(folder / f"{unit.name}.bin", dtype=feature_map.dtype)
-            shape = (len(images), *unit.output.shape)
-            if codes.size != np.prod(shape):
-                raise CheckFailed(
-                    f"Unit '{unit.name}' wrote {codes.size} codes in C simulation; want {np.prod(shape)}."
-                )
-            maps[unit.output_map] = codes.reshape(shape)[..., : feature_map.shape[2]]
-    return CSimulation(maps, seconds)
+        return CSimulation(read_maps(design, net, len(images), folder), seconds)
 
 
-def with_lanes(images: np.ndarray, channels: int) -> np.ndarray:
-    """Fill up with zeros the channels that a stream has and the network has not."""
-    return np.pad(images, ((0, 0), (0, 0), (0, 0), (0, channels - images.shape[3])))
+def write_input(images: np.ndarray, design: Design, folder: Path) -> None:
+    """Write the test bench's input; channels that the stream has and the network has not are zeros."""
+    spare = design.units[0].input.channels - images.shape[3]
+    np.pad(images, ((0, 0), (0, 0), (0, 0), (0, spare))).tofile(folder / INPUT_FILE)
+
+
+def read_maps(design: Design, net: QNet, frames: int, folder: Path) -> dict[str, np.ndarray]:
+    """Read what the test bench wrote: codes (frames, height, width, channels) by name of the feature map."""
+    maps = {}
+    for unit in design.units:
+        feature_map = net.maps[unit.output_map]
+        codes = np.fromfile(folder / f"{unit.name}.bin", dtype=feature_map.dtype)
+        shape = (frames, *unit.output.shape)
+        if codes.size != math.prod(shape):
+            raise CheckFailed(f"Unit '{unit.name}' wrote {codes.size} codes in C simulation; want {math.prod(shape)}.")
+        maps[unit.output_map] = codes.reshape(shape)[..., : feature_map.shape[2]]
+    return maps
 
 
 def run(command: list[str], folder: Path, hear: Callable[[str], None]) -> int:

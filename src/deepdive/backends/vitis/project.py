@@ -29,14 +29,19 @@ def write_project(design: Design, net: QNet, folder: Path) -> None:
     ``weights/`` what they read from memory while they run; ``make csim`` runs the test bench.
     """
     units = [unit_code(unit, net) for unit in design.units]
-    with as_file(files("deepdive.hardware.hls")) as library:
-        for name in LIBRARY:
-            shutil.copytree(library / name, folder / name)
+    copy_library(folder)
     (folder / "units").mkdir()
     for unit in units:
         write_unit(unit, folder)
     render("testbench.cpp", folder / "testbench.cpp", units=units)
     render("Makefile", folder / "Makefile", units=units)
+
+
+def copy_library(folder: Path) -> None:
+    """Copy what all projects share."""
+    with as_file(files("deepdive.hardware.hls")) as library:
+        for name in LIBRARY:
+            shutil.copytree(library / name, folder / name)
 
 
 def write_unit(unit: UnitCode, folder: Path) -> None:

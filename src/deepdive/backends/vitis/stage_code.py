@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import singledispatch
 
 import numpy as np
 
 from deepdive.backends.vitis.rom import Rom, needed_bits, pack_scales, pack_weights
-from deepdive.hardware.constants import convolution_scales, dense_weights, depthwise_weights, pool_bias
+from deepdive.hardware.constants import add_bias, convolution_scales, dense_weights, depthwise_weights, pool_bias
 from deepdive.hardware.stages import (
     AnyStage,
     Dense,
@@ -100,6 +101,12 @@ def flag(name: str, value: bool) -> Constant:
     return Constant("bool", name, "true" if value else "false")
 
 
+def array(type_: str, name: str, values: Iterable[int]) -> Constant:
+    """A constant array."""
+    texts = [str(value) for value in values]
+    return Constant(type_, f"{name}[{len(texts)}]", f"{{{', '.join(texts)}}}")
+
+
 def requantization(how: Requantize, requantizer: Requantizer, output: FeatureMap) -> tuple[Constant, ...]:
     """What `requantize` in ``deepdive/requantize.h`` asks of a stage's parameters."""
     return (
@@ -129,7 +136,6 @@ def emit(stage: object, net: QNet) -> StageCode:
 @emit.register
 def _(stage: Window, net: QNet) -> StageCode:
     top, left, bottom, right = stage.padding
-    numbers = ", ".join(str(zero) for zero in stage.zero_point)
     return StageCode(
         template="window",
         name=stage.name,
@@ -148,7 +154,7 @@ def _(stage: Window, net: QNet) -> StageCode:
                 pad_bottom=bottom,
                 pad_right=right,
             ),
-            Constant("short", f"zero_points[{len(stage.zero_point)}]", f"{{{numbers}}}"),
+            array("short", "zero_points", stage.zero_point),
         ),
         streams=(stage.input.name, stage.output.name),
     )
@@ -223,9 +229,8 @@ def _(stage: ResidualAdd, net: QNet) -> StageCode:
         ),
         constants=(
             *integers(
-                beats=stage.output.beats,
-                zero_a=a.uniform_zero_point,
-                zero_b=b.uniform_zero_point,
+                pixels=stage.output.height * stage.output.width,
+                groups=stage.output.groups,
                 mult_a=node.mult[0],
                 mult_b=node.mult[1],
                 shift=node.shift,
@@ -235,6 +240,7 @@ def _(stage: ResidualAdd, net: QNet) -> StageCode:
                 q_max=node.q_max,
             ),
             flag("half_up", node.rounding == "half_up"),
+            array("int", "biases", add_bias(node, a, b)),
         ),
         streams=(stage.input_a.name, stage.input_b.name, stage.output.name),
     )
@@ -252,11 +258,11 @@ def _(stage: GlobalAveragePool, net: QNet) -> StageCode:
             *integers(
                 pixels=stage.input.height * stage.input.width,
                 groups=stage.input.groups,
-                bias=pool_bias(stage, x),
                 mult=int(node.requantize.mult[0]),
                 shift=int(node.requantize.shift[0]),
             ),
             *requantization(node.requantize, stage.requantizer, node.output),
+            array("int", "biases", pool_bias(stage, x)),
         ),
         streams=(stage.input.name, stage.output.name),
     )

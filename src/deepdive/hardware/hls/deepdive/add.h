@@ -1,7 +1,9 @@
 // Residual add of two maps, each with its own scale: clip((((a - z_a) * m_a + (b - z_b) * m_b + half) >> shift) + z).
 //
-// Spec: input_a, input_b, output (beats), beats (a frame), zero_a, zero_b, mult_a, mult_b, shift, max_shift, half_up,
-// zero_point, q_min, q_max.
+// Codes are multiplied as they are; what the zero points add up to is a constant.
+//
+// Spec: input_a, input_b, output (beats), pixels (a frame), groups (beats a pixel), mult_a, mult_b, biases[] (one, or one a
+// channel), shift, max_shift, half_up, zero_point, q_min, q_max.
 #ifndef DEEPDIVE_ADD_H
 #define DEEPDIVE_ADD_H
 
@@ -14,7 +16,11 @@ template <class Spec>
 void add(hls::stream<typename Spec::input_a>& input_a, hls::stream<typename Spec::input_b>& input_b,
          hls::stream<typename Spec::output>& output, int frames) {
 #pragma HLS inline off
-    const long long steps = static_cast<long long>(frames) * Spec::beats;
+    constexpr int lanes = Spec::output::size;
+    constexpr int biases = sizeof(Spec::biases) / sizeof(Spec::biases[0]);
+
+    const long long steps = static_cast<long long>(frames) * Spec::pixels * Spec::groups;
+    int group = 0;
 
 steps_of_all_frames:
     for (long long step = 0; step < steps; ++step) {
@@ -26,15 +32,16 @@ steps_of_all_frames:
         typename Spec::output result;
 #pragma HLS aggregate variable=result compact=bit
     add_lanes:
-        for (int lane = 0; lane < Spec::output::size; ++lane) {
+        for (int lane = 0; lane < lanes; ++lane) {
 #pragma HLS unroll
-            // 9 bits times 16 bits, twice.
-            const int term_a = (static_cast<int>(a.lane[lane]) - Spec::zero_a) * Spec::mult_a;
-            const int term_b = (static_cast<int>(b.lane[lane]) - Spec::zero_b) * Spec::mult_b;
-            const ap_int<27> sum = term_a + term_b;
+            // 8 bits times 16 bits, twice, less at most as much.
+            const int term_a = static_cast<int>(a.lane[lane]) * Spec::mult_a;
+            const int term_b = static_cast<int>(b.lane[lane]) * Spec::mult_b;
+            const ap_int<27> sum = term_a + term_b + Spec::biases[biases == 1 ? 0 : group * lanes + lane];
             result.lane[lane] = round_and_clip<Spec, 27>(sum, Spec::shift);
         }
         output.write(result);
+        group = group == Spec::groups - 1 ? 0 : group + 1;
     }
 }
 

@@ -3,8 +3,8 @@
 // The first pixel overwrites the sums of the frame before, so frames follow each other without a pause. The bias is what
 // the zero points add up to; 1 / pixels is part of mult and shift.
 //
-// Spec: input, output (beats), pixels (a frame), groups (beats a pixel), acc_bits, bias, mult, shift, max_shift, half_up,
-// zero_point, q_min, q_max.
+// Spec: input, output (beats), pixels (a frame), groups (beats a pixel), acc_bits, biases[] (one, or one a channel), mult,
+// shift, max_shift, half_up, zero_point, q_min, q_max.
 #ifndef DEEPDIVE_GLOBAL_AVG_POOL_H
 #define DEEPDIVE_GLOBAL_AVG_POOL_H
 
@@ -18,6 +18,7 @@ void global_avg_pool(hls::stream<typename Spec::input>& input, hls::stream<typen
 #pragma HLS inline off
     constexpr int lanes = Spec::input::size;
     constexpr int groups = Spec::groups;
+    constexpr int biases = sizeof(Spec::biases) / sizeof(Spec::biases[0]);
     static_assert(Spec::output::size == lanes, "the pool keeps its lanes");
 
     // One word of all lanes: read and written back in each step, the same address only after `groups` steps.
@@ -26,10 +27,6 @@ void global_avg_pool(hls::stream<typename Spec::input>& input, hls::stream<typen
 #pragma HLS dependence variable=sums type=inter direction=RAW distance=groups dependent=true
 
     const long long steps = static_cast<long long>(frames) * Spec::pixels * groups;
-    scale by;
-    by.bias = Spec::bias;
-    by.mult = Spec::mult;
-    by.shift = Spec::shift;
     int group = 0;
     int pixel = 0;
 
@@ -47,6 +44,10 @@ steps_of_all_frames:
             const ap_int<Spec::acc_bits> sum =
                 static_cast<int>(before + static_cast<unsigned>(static_cast<int>(taken.lane[lane])));
             sums[group][lane] = sum;
+            scale by;
+            by.bias = Spec::biases[biases == 1 ? 0 : group * lanes + lane];
+            by.mult = Spec::mult;
+            by.shift = Spec::shift;
             result.lane[lane] = requantize<Spec>(sum, by);
         }
         if (pixel == Spec::pixels - 1) {

@@ -1,0 +1,62 @@
+"""Drawn networks in drawn foldings: every stage template with every option, equal to the reference in every code.
+
+The hypothesis seed is fixed, so every run draws the same cases; DEEPDIVE_EXAMPLES asks for more batches of them.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+from batch import Case, check_cases
+from foldings import drawn_design
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from deepdive.hardware.boards import load_board
+from deepdive.qnet import QNet
+from networks import OPERATOR_NETWORKS, SEEDS, add_networks, random_codes, separable_networks
+
+BOARD = load_board("zcu102")
+EXAMPLES = int(os.environ.get("DEEPDIVE_EXAMPLES", "2"))
+"""Batches a test draws; the first one that hypothesis draws holds the smallest networks there are."""
+
+NETWORKS: dict[str, tuple[st.SearchStrategy[QNet], int]] = {
+    "conv": (OPERATOR_NETWORKS["Conv"](), 20),
+    "linear": (OPERATOR_NETWORKS["Linear"](), 12),
+    # The hardware has no stage for the Table that half of these networks hold.
+    "add": (add_networks().filter(lambda net: len(net.nodes) == 1), 8),
+    "pool": (OPERATOR_NETWORKS["GlobalAvgPool"](), 8),
+    "separable": (separable_networks(), 10),
+}
+"""What to draw, and how many of them go into one batch."""
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_every_unit_equals_the_reference(kind: str) -> None:
+    strategy, count = NETWORKS[kind]
+
+    # No shrinking: every attempt would run the C++ compiler again.
+    @settings(
+        max_examples=EXAMPLES,
+        derandomize=True,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(st.lists(st.tuples(strategy, SEEDS, st.integers(1, 3)), min_size=count, max_size=count))
+    def check(drawn: list[tuple[QNet, int, int]]) -> None:
+        cases = [drawn_case(index, *choice) for index, choice in enumerate(drawn)]
+        with tempfile.TemporaryDirectory() as folder:
+            check_cases(cases, Path(folder))
+
+    check()
+
+
+def drawn_case(index: int, net: QNet, seed: int, frames: int) -> Case:
+    """A folding of `net`; two frames in a call of a unit, so that a third one comes in a call of its own."""
+    design = drawn_design(net, BOARD, seed, prefix=f"case{index}_")
+    return Case(net, design, random_codes(net, frames, seed), frames_a_call=2)
