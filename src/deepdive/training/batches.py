@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from deepdive.training.augment import Augment, Changes, apply, draw
 from deepdive.training.image_set import ImageSet
@@ -65,11 +66,12 @@ class Batches:
     normalize: Normalize
     device: torch.device
 
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch from step `start` on."""
+    def epoch(self, epoch: int, start: int = 0, size: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch from step `start` on, shrunk to `size` x `size` pixels unless that is 0."""
         indices = self.order.epoch(epoch)
         for step in range(start, len(indices)):
-            yield self.batch(indices[step], epoch, step)
+            batch = self.batch(indices[step], epoch, step)
+            yield replace(batch, images=shrunk(batch.images, size)) if size else batch
 
     def batch(self, indices: np.ndarray, epoch: int, step: int) -> Batch:
         """One batch: `indices` are those of the global one."""
@@ -88,3 +90,9 @@ class Batches:
         """Those rows of the global batch, augmented and normalised."""
         pixels = apply(self.augment, self.data.pixels(indices[rows]), changes.take(rows))
         return self.normalize(pixels, self.device)
+
+
+def shrunk(images: Tensor, size: int) -> Tensor:
+    """(count, 3, height, width) to (count, 3, size, size), each pixel an average of what it stands for."""
+    small = F.interpolate(images, size=(size, size), mode="bilinear", antialias=True)
+    return small.contiguous(memory_format=torch.channels_last)

@@ -151,7 +151,7 @@ class Training:
             hook.before_epoch(self.network, epoch, self.recipe.epochs)
         here = self.position
         began = time.monotonic() - here.seconds
-        for batch in self.batches.epoch(epoch, here.step):
+        for batch in self.batches.epoch(epoch, here.step, self.recipe.grow.at(epoch, self.recipe.epochs)):
             self.run_step(parallel, batch)
             here.step += 1
             here.seconds = time.monotonic() - began

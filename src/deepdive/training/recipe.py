@@ -59,6 +59,27 @@ class Schedule(BaseModel):
     start: float = Field(default=0.05, gt=0, le=1)
 
 
+class Grow(BaseModel):
+    """Smaller images at first, which cost less (progressive resizing, Tan & Le 2021); for networks of any input size.
+
+    Parameters
+    ----------
+    size
+        Height and width in pixels of the smaller images; 0 never shrinks them.
+    until
+        Share of the epochs that see smaller images.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    size: int = Field(default=0, ge=0, le=8192)
+    until: float = Field(default=0.0, ge=0, le=1)
+
+    def at(self, epoch: int, epochs: int) -> int:
+        """The size in an epoch 0..epochs-1; 0 for the whole image."""
+        return self.size if epoch < self.until * epochs else 0
+
+
 class Recipe(BaseModel):
     """Everything that decides what a training ends with, except the network and the data.
 
@@ -72,7 +93,7 @@ class Recipe(BaseModel):
         Of the weights, the order of images, augmentation and dropout.
     label_smoothing
         Share of each target that is spread over all classes.
-    optimizer, schedule, augment
+    optimizer, schedule, augment, grow
         See there.
     """
 
@@ -85,6 +106,7 @@ class Recipe(BaseModel):
     optimizer: Optimizer = Optimizer()
     schedule: Schedule = Schedule()
     augment: Augment = Augment()
+    grow: Grow = Grow()
 
 
 def read_recipe(path: str | Path | None = None, overrides: Mapping[str, Any] | None = None) -> Recipe:

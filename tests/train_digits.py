@@ -1,0 +1,76 @@
+"""A small training for tests that must start it as a process of its own: `train_digits.py OUT [--resume]`.
+
+Prints a line after each step. Everything that draws random numbers is in it: order, augmentation, mixup, dropout.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from deepdive.qnet.preprocess import Preprocess
+from deepdive.training import Augment, Job, Normalize, Optimizer, Recipe, Schedule, Standing, Watcher, open_data, train
+
+RECIPE = Recipe(
+    epochs=3,
+    batch_size=200,
+    seed=7,
+    label_smoothing=0.1,
+    optimizer=Optimizer(learning_rate=0.05, weight_decay=1e-3, clip=5.0),
+    schedule=Schedule(warmup=0.2),
+    augment=Augment(flip=True, shift=1, cutout=2, mixup=0.2),
+)
+
+
+class Steps(Watcher):
+    """Prints each step, so that whoever started the process knows where it stands."""
+
+    def step(self, standing: Standing) -> None:
+        print(f"step {standing.epoch}.{standing.step}", flush=True)
+
+    def say(self, words: str) -> None:
+        print(words, flush=True)
+
+
+def network(dropout: float) -> nn.Module:
+    """Convolutions, depthwise too, batch norm and dropout, from a seed."""
+    torch.manual_seed(1)
+    return nn.Sequential(
+        nn.Conv2d(3, 16, 3, 2, 1, bias=False),
+        nn.BatchNorm2d(16),
+        nn.ReLU6(),
+        nn.Conv2d(16, 16, 3, 1, 1, groups=16, bias=False),
+        nn.BatchNorm2d(16),
+        nn.ReLU6(),
+        nn.AdaptiveAvgPool2d(2),
+        nn.Flatten(),
+        nn.Dropout(dropout),
+        nn.Linear(64, 10),
+    )
+
+
+def main(out: str, *flags: str) -> None:
+    """Train; `--no-dropout` because each process drops other values, `--adamw`, `--resume`."""
+    torch.set_num_threads(1)
+    recipe = RECIPE
+    if "--adamw" in flags:
+        recipe = recipe.model_copy(update={"optimizer": Optimizer(kind="adamw", learning_rate=0.01)})
+    job = Job(
+        model="small",
+        recipe=recipe,
+        normalize=Normalize((80.0,) * 3, (90.0,) * 3),
+        out=Path(out),
+        resume="--resume" in flags,
+        cpu=True,
+        checkpoint_seconds=0.0,
+    )
+    train(
+        network(0.0 if "--no-dropout" in flags else 0.3), open_data("digits", Preprocess((8, 8))), job, watcher=Steps()
+    )
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
