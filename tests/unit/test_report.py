@@ -1,0 +1,94 @@
+"""The report: its figures are the design's, strangers' names stay text, and a browser draws it without a complaint."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from deepdive.compiler.compile import compile as compile_network
+from deepdive.qnet.classify import Guess
+from deepdive.report import Classification, Report, print_design, print_verification, write_page
+from deepdive.report.page import render
+from deepdive.simulation.verify import Rung, Verification
+from networks import four_block_network
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
+
+
+def make_report(name: str = "four blocks", differing: int = 0) -> Report:
+    net = replace(four_block_network(3), name=name)
+    design = compile_network(net, board="zcu102")
+    first = "'stem' differs first at (0, 0, 0, 0): it gives 1, the reference 2" if differing else None
+    rung = Rung(
+        engine="C simulation",
+        proves="the C++",
+        images=1,
+        maps=5,
+        values=1234,
+        differing=differing,
+        first_difference=first,
+        seconds=0.5,
+    )
+    guess = Guess(0, name, 0.5)
+    seen = Classification(name, b"\xff\xd8\xff", (guess,), (guess,))
+    return Report(net, design, Verification(fingerprint=design.fingerprint, rungs=(rung,)), (seen,))
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    return make_report()
+
+
+def test_rows_are_the_designs_units(report: Report) -> None:
+    assert [row.name for row in report.rows] == [unit.name for unit in report.design.units]
+    assert sum(row.macs for row in report.rows) == report.net.macs()
+    assert max(row.cycles for row in report.rows) == report.design.frame_interval_cycles
+
+
+def test_terminal_says_modelled_and_names_the_totals(report: Report) -> None:
+    console = Console(record=True, width=200)
+    print_design(report, console)
+    text = console.export_text()
+    assert f"One frame every {report.design.frame_interval_cycles:,} cycles" in text
+    assert "All modelled: no clock cycle was simulated, nothing was synthesised." in text
+
+
+def test_a_difference_is_shown_with_its_place() -> None:
+    bad = make_report(differing=7)
+    assert bad.verification is not None
+    console = Console(record=True, width=200)
+    print_verification(bad.verification, console)
+    assert "'stem' differs first at (0, 0, 0, 0): it gives 1, the reference 2" in console.export_text()
+    assert 'class="bad">7<' in render(bad)
+
+
+def test_names_of_strangers_stay_text() -> None:
+    page = render(make_report(HOSTILE))
+    assert HOSTILE not in page
+    assert "<img src=x" not in page
+    assert "&lt;img src=x onerror=alert(2)&gt;" in page
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+@pytest.mark.parametrize("width", [1280, 400])
+def test_a_browser_draws_the_page_without_a_complaint(report: Report, tmp_path: Path, width: int) -> None:
+    write_page(report, tmp_path / "report.html")
+    assert CHROMIUM is not None
+    flags = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
+    command = [CHROMIUM, *flags, f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width},1000"]
+    command += ["--enable-logging=stderr", "--virtual-time-budget=5000", "--dump-dom"]
+    done = subprocess.run(
+        [*command, (tmp_path / "report.html").as_uri()], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert not re.findall(r"CONSOLE.*", done.stderr)
+    for name in ("cycles", "resources", "work"):
+        assert re.search(rf'id="plot-{name}"[^>]*class="[^"]*js-plotly-plot', done.stdout)
+    bars = len(re.findall(r'<g class="point">', done.stdout))
+    assert bars >= len(report.rows) * 2
