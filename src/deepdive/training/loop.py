@@ -9,6 +9,7 @@ import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import torch
 from accelerate import Accelerator
@@ -158,7 +159,9 @@ class Training:
             if self.is_main:
                 self.show()
                 if time.monotonic() - self.saved_at > self.job.checkpoint_seconds:
+                    self.check()
                     self.save()
+        self.check()
         score = self.test()
         here.rows.append(
             {
@@ -189,7 +192,7 @@ class Training:
         right = (logits.argmax(dim=1) == batch.labels).sum()
         value, correct = self.total(torch.stack([loss.detach() * len(batch.labels), right])).tolist()
         if not math.isfinite(value):
-            self.stop(where_it_broke(self.network, batch.images))
+            self.stop(here.step + 1, where_it_broke(self.network, batch.images))
         self.optimizer.zero_grad(set_to_none=True)
         self.accelerator.backward(loss)
         if recipe.clip:
@@ -234,19 +237,22 @@ class Training:
         )
 
     def save(self) -> None:
-        """Write a checkpoint, unless the network is broken: then the last good one is kept."""
-        broken = bad_tensor(self.network)
-        if broken is not None:
-            self.stop(f"first in '{broken}'")
+        """Write a checkpoint."""
         save(self.job.out / CHECKPOINT, self.network, self.optimizer, self.position, self.identity)
         self.saved_at = time.monotonic()
 
-    def stop(self, where: str) -> None:
-        """Give up because of NaN or infinity."""
+    def check(self) -> None:
+        """Stop before a broken network takes the place of the last good checkpoint."""
+        broken = bad_tensor(self.network)
+        if broken is not None:
+            self.stop(self.position.step, f"first in '{broken}'")
+
+    def stop(self, step: int, where: str) -> NoReturn:
+        """Give up because of NaN or infinity in a step, counted from 1."""
         here, kept = self.position, self.job.out / CHECKPOINT
         last = f"the last good checkpoint is kept in '{kept}'" if kept.is_file() else "no checkpoint was written yet"
         raise DeepDiveError(
-            f"Training of '{self.job.model}' met NaN or infinity at epoch {here.epoch + 1}, step {here.step + 1}, "
+            f"Training of '{self.job.model}' met NaN or infinity at epoch {here.epoch + 1}, step {step}, "
             f"{where}; lower the learning rate ({self.recipe.optimizer.learning_rate:g}) or clip the gradient; {last}."
         )
 
