@@ -61,7 +61,7 @@ def main(out: str, *flags: str) -> None:
     job = Job(
         model="small",
         recipe=recipe,
-        normalize=Normalize((80.0,) * 3, (90.0,) * 3),
+        inputs=Normalize((80.0,) * 3, (90.0,) * 3),
         out=Path(out),
         resume="--resume" in flags,
         cpu=True,

@@ -7,10 +7,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from deepdive.errors import DeepDiveError
 from deepdive.training.augment import Augment, Changes, apply, draw, reflect
-from deepdive.training.batches import RAW_PIXELS, Batches, Normalize
+from deepdive.training.batches import Batches, Normalize, shrunk
 from deepdive.training.image_set import ImageSet
 from deepdive.training.order import Order
 
@@ -61,7 +62,7 @@ def test_reflect(length: int, data: st.DataObject) -> None:
 
 def epoch_of(process: int, processes: int, augment: Augment, start: int = 0) -> list:
     order = Order(len(DATA), 8, seed=3, process=process, processes=processes)
-    batches = Batches(DATA, order, augment, RAW_PIXELS, torch.device("cpu"))
+    batches = Batches(DATA, order, augment, torch.device("cpu"))
     return list(batches.epoch(5, start))
 
 
@@ -73,7 +74,7 @@ def test_processes_share_the_very_batches_of_one(augment: Augment, processes: in
     assert len(alone) == 3
     for step, whole in enumerate(alone):
         parts = [share[step] for share in shares]
-        assert torch.equal(torch.cat([part.images for part in parts]), whole.images)
+        assert torch.equal(torch.cat([part.pixels for part in parts]), whole.pixels)
         assert torch.equal(torch.cat([part.labels for part in parts]), whole.labels)
         assert torch.equal(torch.cat([part.partners for part in parts]), whole.partners)
         assert all(part.share == whole.share for part in parts)
@@ -82,7 +83,7 @@ def test_processes_share_the_very_batches_of_one(augment: Augment, processes: in
 def test_an_epoch_can_start_anywhere() -> None:
     whole, rest = epoch_of(0, 1, EVERYTHING), epoch_of(0, 1, EVERYTHING, start=2)
     assert len(rest) == 1
-    assert torch.equal(rest[0].images, whole[2].images)
+    assert torch.equal(rest[0].pixels, whole[2].pixels)
 
 
 def test_every_image_comes_once_an_epoch_and_in_another_order_the_next() -> None:
@@ -95,21 +96,31 @@ def test_every_image_comes_once_an_epoch_and_in_another_order_the_next() -> None
 def test_mixup_mixes_images_and_names_both_classes() -> None:
     augment = Augment(mixup=1.0)
     order = Order(len(DATA), 8, seed=0)
-    batch = next(Batches(DATA, order, augment, RAW_PIXELS, torch.device("cpu")).epoch(0))
+    batch = next(Batches(DATA, order, augment, torch.device("cpu")).epoch(0))
     indices = order.epoch(0)[0]
     drawn = draw(augment, 8, (6, 5), order.chance(0, 0))
-    pixels = torch.from_numpy(IMAGES[indices]).float().permute(0, 3, 1, 2)
+    pixels = torch.from_numpy(IMAGES[indices]).double()
     assert 0 < batch.share < 1
     assert torch.equal(batch.labels, torch.from_numpy(DATA.labels[indices]))
     assert torch.equal(batch.partners, torch.from_numpy(DATA.labels[indices[drawn.partner]]))
-    torch.testing.assert_close(batch.images, batch.share * pixels + (1 - batch.share) * pixels[drawn.partner])
+    assert batch.pixels.dtype == torch.uint8
+    exact = batch.share * pixels + (1 - batch.share) * pixels[drawn.partner]
+    assert (batch.pixels - exact).abs().max() < 0.501  # rounded
 
 
 def test_normalize_is_per_channel() -> None:
-    images = Normalize((1.0, 2.0, 3.0), (2.0, 4.0, 8.0))(IMAGES[:1], torch.device("cpu"))
+    images = Normalize((1.0, 2.0, 3.0), (2.0, 4.0, 8.0))(torch.from_numpy(IMAGES[:1]))
     assert images.shape == (1, 3, 6, 5)
     assert images.dtype == torch.float32
     assert images[0, 2, 1, 4] == (float(IMAGES[0, 1, 4, 2]) - 3) / 8
+
+
+def test_smaller_images_are_those_of_pillow() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    ours = shrunk(torch.from_numpy(image)[None], 24)[0].numpy().astype(int)
+    theirs = np.asarray(Image.fromarray(image).resize((24, 24), Image.Resampling.BILINEAR)).astype(int)
+    assert np.abs(ours - theirs).max() <= 1  # Pillow rounds between rows and columns
+    assert np.abs(ours - image[::4, ::4].repeat(3, 0).repeat(3, 1)).max() > 50
 
 
 def test_a_batch_must_be_shared_evenly() -> None:

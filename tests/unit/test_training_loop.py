@@ -16,7 +16,6 @@ from deepdive.errors import DeepDiveError
 from deepdive.models import load_weights, read_checkpoint
 from deepdive.qnet.preprocess import Preprocess
 from deepdive.training import (
-    RAW_PIXELS,
     Augment,
     Batch,
     Data,
@@ -33,6 +32,7 @@ from deepdive.training import (
     Watcher,
     evaluate,
     open_data,
+    raw_pixels,
     train,
 )
 from deepdive.training.finite import where_it_broke
@@ -110,7 +110,7 @@ def test_small_images_first(digits: Data, job: Job) -> None:
 
     class Sizes(Hook):
         def extra_loss(self, batch: Batch, logits: Tensor) -> None:
-            sizes.append(tuple(batch.images.shape[2:]))
+            sizes.append(tuple(batch.pixels.shape[1:3]))
 
     network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10))
     recipe = Recipe.model_validate({"epochs": 3, "batch_size": 400, "grow": {"size": 6, "until": 0.5}})
@@ -253,10 +253,10 @@ def test_a_teacher_is_followed() -> None:
         def forward(self, images: Tensor) -> Tensor:
             return images.mean(dim=(2, 3))
 
-    pixels = torch.rand(6, 3, 4, 4) * 255
+    pixels = torch.randint(256, (6, 4, 4, 3), dtype=torch.uint8)
     batch = Batch(pixels, torch.zeros(6, dtype=torch.long), torch.zeros(6, dtype=torch.long), 1.0)
-    hook = Distill(Logits(), weight=0.5, temperature=3.0, normalize=NORMALIZE)
-    same = Logits()(NORMALIZE.scaled(pixels))
+    hook = Distill(Logits(), NORMALIZE, weight=0.5, temperature=3.0)
+    same = Logits()(NORMALIZE(pixels))
     assert hook.extra_loss(batch, same).item() == pytest.approx(0, abs=1e-6)
     given = torch.randn(6, 3)
     p, q = (same / 3).softmax(1), (given / 3).softmax(1)
@@ -265,15 +265,20 @@ def test_a_teacher_is_followed() -> None:
     )
 
 
-def test_raw_pixels_reach_the_network(digits: Data, job: Job) -> None:
-    highest = []
+def test_a_network_may_take_raw_pixels(digits: Data, job: Job) -> None:
+    class Raw(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = small()
 
-    class Look(Hook):
-        def extra_loss(self, batch: Batch, logits: Tensor) -> None:
-            highest.append(float(batch.images.max()))
+        def forward(self, pixels: Tensor) -> Tensor:
+            assert pixels.dtype == torch.uint8
+            return self.layers(NORMALIZE(pixels))
 
-    train(small(), digits, replace(job, normalize=RAW_PIXELS), (Look(),))
-    assert max(highest) == 255.0
+    normalized = train(small(), digits, job)
+    raw = train(Raw(), digits, replace(job, inputs=raw_pixels, out=job.out / "raw"))
+    assert [row["train_loss"] for row in raw.rows] == [row["train_loss"] for row in normalized.rows]
+    assert raw.test == normalized.test
 
 
 def test_only_weights_decay() -> None:
@@ -310,7 +315,7 @@ def test_evaluate_counts_every_image_and_leaves_the_mode(digits: Data) -> None:
     whole = ImageSet(digits.train.images, digits.train.labels, digits.train.classes, rows=digits.train.rows)
     score = evaluate(network, whole, NORMALIZE)
     with torch.no_grad():
-        logits = small().eval()(NORMALIZE(whole.pixels(np.arange(len(whole))), torch.device("cpu")))
+        logits = small().eval()(NORMALIZE(torch.from_numpy(whole.pixels(np.arange(len(whole))))))
     assert score.images == 1612
     assert score.correct == int((logits.argmax(1) == torch.from_numpy(whole.labels)).sum())
     assert network.training

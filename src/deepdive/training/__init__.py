@@ -2,7 +2,7 @@
 
 from deepdive.training.augment import Augment
 from deepdive.training.bar import Standing, Watcher, progress_bar
-from deepdive.training.batches import RAW_PIXELS, Batch, Normalize
+from deepdive.training.batches import Batch, Normalize, raw_pixels
 from deepdive.training.data import open_data
 from deepdive.training.evaluate import Score, evaluate
 from deepdive.training.hooks import Distill, FreezeBatchNorm, Hook
@@ -11,7 +11,6 @@ from deepdive.training.loop import Job, Trained, train
 from deepdive.training.recipe import Optimizer, Recipe, Schedule, read_recipe
 
 __all__ = [
-    "RAW_PIXELS",
     "Augment",
     "Batch",
     "Data",
@@ -32,6 +31,7 @@ __all__ = [
     "evaluate",
     "open_data",
     "progress_bar",
+    "raw_pixels",
     "read_recipe",
     "train",
 ]

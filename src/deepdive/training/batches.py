@@ -1,9 +1,9 @@
-"""Turns indices of images into tensors: this process's share of each global batch, augmented and normalised."""
+"""Turns indices of images into tensors: this process's share of each global batch, augmented, as raw pixels."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,26 +14,26 @@ from deepdive.training.augment import Augment, Changes, apply, draw
 from deepdive.training.image_set import ImageSet
 from deepdive.training.order import Order
 
+Inputs = Callable[[Tensor], Tensor]
+"""What a network wants of raw pixels, uint8 (count, height, width, 3)."""
+
 
 @dataclass(frozen=True)
 class Normalize:
-    """Pixels 0..255 become `(pixel - mean) / std`, one value each for R, G and B."""
+    """Pixels 0..255 become `(pixel - mean) / std`, one value each for R, G and B: what a float network wants."""
 
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
 
-    def __call__(self, pixels: np.ndarray, device: torch.device) -> Tensor:
+    def __call__(self, pixels: Tensor) -> Tensor:
         """uint8 (count, height, width, 3) to float32 (count, 3, height, width) in channels-last memory."""
-        return self.scaled(torch.from_numpy(np.ascontiguousarray(pixels)).to(device).float().permute(0, 3, 1, 2))
-
-    def scaled(self, pixels: Tensor) -> Tensor:
-        """float32 (count, 3, height, width) from pixels 0..255 of that shape."""
-        mean, std = (torch.tensor(values, device=pixels.device)[:, None, None] for values in (self.mean, self.std))
-        return (pixels - mean) / std
+        mean, std = (torch.tensor(values, device=pixels.device) for values in (self.mean, self.std))
+        return ((pixels.float() - mean) / std).permute(0, 3, 1, 2)
 
 
-RAW_PIXELS = Normalize((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
-"""For networks that take pixels 0..255, as quantized ones do."""
+def raw_pixels(pixels: Tensor) -> Tensor:
+    """The pixels as they are: what a quantized network wants."""
+    return pixels
 
 
 @dataclass(frozen=True)
@@ -42,15 +42,15 @@ class Batch:
 
     Parameters
     ----------
-    images
-        float32 (count, 3, height, width).
+    pixels
+        uint8 (count, height, width, 3).
     labels, partners
         int64 (count,): the class, and that of the image mixed in.
     share
         Weight of `labels` in the loss; that of `partners` is the rest.
     """
 
-    images: Tensor
+    pixels: Tensor
     labels: Tensor
     partners: Tensor
     share: float
@@ -63,36 +63,40 @@ class Batches:
     data: ImageSet
     order: Order
     augment: Augment
-    normalize: Normalize
     device: torch.device
 
     def epoch(self, epoch: int, start: int = 0, size: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from step `start` on, shrunk to `size` x `size` pixels unless that is 0."""
         indices = self.order.epoch(epoch)
         for step in range(start, len(indices)):
-            batch = self.batch(indices[step], epoch, step)
-            yield replace(batch, images=shrunk(batch.images, size)) if size else batch
+            yield self.batch(indices[step], epoch, step, size)
 
-    def batch(self, indices: np.ndarray, epoch: int, step: int) -> Batch:
+    def batch(self, indices: np.ndarray, epoch: int, step: int, size: int) -> Batch:
         """One batch: `indices` are those of the global one."""
         changes = draw(self.augment, len(indices), self.data.size, self.order.chance(epoch, step))
         own = np.arange(len(indices))[self.order.own]
         partner = changes.partner[own]
-        images = self.changed(indices, own, changes)
+        pixels = self.changed(indices, own, changes)
         if self.augment.mixup:
-            images = images.mul_(changes.share).add_(self.changed(indices, partner, changes), alpha=1 - changes.share)
+            pixels = mixed(pixels, self.changed(indices, partner, changes), changes.share)
+        images = torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device)
         labels, partners = (
             torch.from_numpy(self.data.labels[indices[rows]]).to(self.device) for rows in (own, partner)
         )
-        return Batch(images, labels, partners, changes.share)
+        return Batch(shrunk(images, size) if size else images, labels, partners, changes.share)
 
-    def changed(self, indices: np.ndarray, rows: np.ndarray, changes: Changes) -> Tensor:
-        """Those rows of the global batch, augmented and normalised."""
-        pixels = apply(self.augment, self.data.pixels(indices[rows]), changes.take(rows))
-        return self.normalize(pixels, self.device)
+    def changed(self, indices: np.ndarray, rows: np.ndarray, changes: Changes) -> np.ndarray:
+        """Those rows of the global batch, augmented."""
+        return apply(self.augment, self.data.pixels(indices[rows]), changes.take(rows))
 
 
-def shrunk(images: Tensor, size: int) -> Tensor:
-    """(count, 3, height, width) to (count, 3, size, size), each pixel an average of what it stands for."""
+def mixed(first: np.ndarray, second: np.ndarray, share: float) -> np.ndarray:
+    """Pixels with weight `share` of the first, rounded: mixtures too are images that a camera could give."""
+    return np.rint(first * np.float32(share) + second * np.float32(1 - share)).astype(np.uint8)
+
+
+def shrunk(pixels: Tensor, size: int) -> Tensor:
+    """uint8 (count, height, width, 3) to (count, size, size, 3), each pixel an average of those it stands for."""
+    images = pixels.permute(0, 3, 1, 2).float()
     small = F.interpolate(images, size=(size, size), mode="bilinear", antialias=True)
-    return small.contiguous(memory_format=torch.channels_last)
+    return small.round_().clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 1)

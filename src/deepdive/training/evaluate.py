@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from deepdive.training.batches import Normalize
+from deepdive.training.batches import Inputs
 from deepdive.training.image_set import ImageSet
 
 BATCH = 250
@@ -30,7 +30,7 @@ class Score:
 
 
 @torch.inference_mode()
-def partial_sums(network: nn.Module, data: ImageSet, normalize: Normalize, part: tuple[int, int] = (0, 1)) -> Tensor:
+def partial_sums(network: nn.Module, data: ImageSet, inputs: Inputs, part: tuple[int, int] = (0, 1)) -> Tensor:
     """Right answers, images and summed cross entropy over every `part[1]`-th image from `part[0]` on: float64 (3,)."""
     device = next((p.device for p in network.parameters()), torch.device("cpu"))
     was_training = [module for module in network.modules() if module.training]
@@ -39,7 +39,8 @@ def partial_sums(network: nn.Module, data: ImageSet, normalize: Normalize, part:
     own = np.arange(part[0], len(data), part[1])
     for start in range(0, len(own), BATCH):
         rows = own[start : start + BATCH]
-        logits = network(normalize(data.pixels(rows), device)).float()
+        pixels = torch.from_numpy(np.ascontiguousarray(data.pixels(rows))).to(device)
+        logits = network(inputs(pixels)).float()
         labels = torch.from_numpy(data.labels[rows]).to(device)
         right = int((logits.argmax(dim=1) == labels).sum())
         sums += torch.tensor([right, len(rows), float(F.cross_entropy(logits, labels, reduction="sum"))]).double()
@@ -54,6 +55,9 @@ def score_of(sums: Tensor) -> Score:
     return Score(int(correct), int(images), loss / images)
 
 
-def evaluate(network: nn.Module, data: ImageSet, normalize: Normalize) -> Score:
-    """Test a network on all images of a set, in evaluation mode; its mode is as before afterwards."""
-    return score_of(partial_sums(network, data, normalize))
+def evaluate(network: nn.Module, data: ImageSet, inputs: Inputs) -> Score:
+    """Test a network on all images of a set, in evaluation mode; its mode is as before afterwards.
+
+    `inputs` turns raw pixels into what the network wants: a `Normalize`, or `raw_pixels`.
+    """
+    return score_of(partial_sums(network, data, inputs))

@@ -17,12 +17,12 @@ def bad_tensor(network: nn.Module) -> str | None:
 
 
 @torch.no_grad()
-def bad_layer(network: nn.Module, images: Tensor) -> str | None:
-    """The first layer, in the order of execution, whose output for `images` has NaN or infinity."""
+def bad_layer(network: nn.Module, inputs: Tensor) -> str | None:
+    """The first layer, in the order of execution, whose output for `inputs` has NaN or infinity."""
     found: list[str] = []
 
     def check(name: str) -> Any:
-        def hook(module: nn.Module, inputs: Any, output: Any) -> None:
+        def hook(module: nn.Module, arguments: Any, output: Any) -> None:
             if not found and isinstance(output, Tensor) and not torch.isfinite(output).all():
                 found.append(name)
 
@@ -31,16 +31,16 @@ def bad_layer(network: nn.Module, images: Tensor) -> str | None:
     layers = [(name, module) for name, module in network.named_modules() if name and not any(module.children())]
     handles = [module.register_forward_hook(check(name)) for name, module in layers]
     try:
-        network(images)
+        network(inputs)
     finally:
         for handle in handles:
             handle.remove()
     return found[0] if found else None
 
 
-def where_it_broke(network: nn.Module, images: Tensor) -> str:
+def where_it_broke(network: nn.Module, inputs: Tensor) -> str:
     """Words for a message: the layer, or the parameter, or the loss."""
-    layer = bad_layer(network, images)
+    layer = bad_layer(network, inputs)
     if layer is not None:
         return f"first in layer '{layer}'"
     tensor = bad_tensor(network)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from deepdive.training.batches import Batch, Normalize
+from deepdive.training.batches import Batch, Inputs
 
 
 class Hook:
@@ -52,22 +52,20 @@ class Distill(Hook):
         Takes the same images; set to evaluation mode and left unchanged.
     weight, temperature
         Of the extra loss.
-    normalize
-        Applied to the images first: for a float teacher of a network that takes raw pixels.
+    inputs
+        Turns raw pixels into what the teacher wants.
     """
 
-    def __init__(
-        self, teacher: nn.Module, weight: float = 1.0, temperature: float = 2.0, normalize: Normalize | None = None
-    ) -> None:
+    def __init__(self, teacher: nn.Module, inputs: Inputs, weight: float = 1.0, temperature: float = 2.0) -> None:
         self.teacher = teacher.eval().requires_grad_(False)
-        self.normalize = normalize
+        self.inputs = inputs
         self.weight = weight
         self.temperature = temperature
 
     def extra_loss(self, batch: Batch, logits: Tensor) -> Tensor:
-        images = batch.images if self.normalize is None else self.normalize.scaled(batch.images)
         with torch.no_grad():
-            wanted = F.log_softmax(self.teacher.to(logits.device)(images) / self.temperature, dim=1)
+            taught = self.teacher.to(logits.device)(self.inputs(batch.pixels))
+            wanted = F.log_softmax(taught / self.temperature, dim=1)
         given = F.log_softmax(logits / self.temperature, dim=1)
         divergence = F.kl_div(given, wanted, reduction="batchmean", log_target=True)
         return self.weight * self.temperature**2 * divergence

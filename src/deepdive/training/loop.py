@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from deepdive.errors import DeepDiveError
 from deepdive.training.bar import Standing, Watcher
-from deepdive.training.batches import Batch, Batches, Normalize
+from deepdive.training.batches import Batch, Batches, Inputs
 from deepdive.training.checkpoint import Identity, Position, digest, load, save, save_network
 from deepdive.training.evaluate import Score, partial_sums, score_of
 from deepdive.training.finite import bad_tensor, where_it_broke
@@ -44,8 +44,8 @@ class Job:
         Name of the network, for checkpoints and messages.
     recipe
         How to train.
-    normalize
-        How pixels enter the network; `RAW_PIXELS` for one that takes 0..255.
+    inputs
+        Turns raw pixels into what the network wants: a `Normalize` for a float one, `raw_pixels` for a quantized one.
     out
         Folder for the checkpoint, the trained network and the metrics.
     resume
@@ -58,7 +58,7 @@ class Job:
 
     model: str
     recipe: Recipe
-    normalize: Normalize
+    inputs: Inputs
     out: Path
     resume: bool = False
     cpu: bool = False
@@ -105,7 +105,7 @@ class Training:
             len(data.train), self.recipe.batch_size, self.recipe.seed, self.accelerator.process_index, processes
         )
         device = self.accelerator.device
-        self.batches = Batches(data.train, self.order, self.recipe.augment, job.normalize, device)
+        self.batches = Batches(data.train, self.order, self.recipe.augment, device)
         network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload] # missing in torch's stubs
         if processes > 1:
             share_batch_norm(network)
@@ -187,12 +187,13 @@ class Training:
         here, recipe = self.position, self.recipe.optimizer
         torch.manual_seed(self.order.torch_seed(here.epoch, here.step))
         set_rate(self.optimizer, self.rate(here.epoch, here.step))
-        logits = parallel(batch.images)
+        inputs = self.job.inputs(batch.pixels)
+        logits = parallel(inputs)
         loss = loss_of(batch, logits, self.recipe.label_smoothing, self.hooks)
         right = (logits.argmax(dim=1) == batch.labels).sum()
         value, correct = self.total(torch.stack([loss.detach() * len(batch.labels), right])).tolist()
         if not math.isfinite(value):
-            self.stop(here.step + 1, where_it_broke(self.network, batch.images))
+            self.stop(here.step + 1, where_it_broke(self.network, inputs))
         self.optimizer.zero_grad(set_to_none=True)
         self.accelerator.backward(loss)
         if recipe.clip:
@@ -217,7 +218,7 @@ class Training:
     def test(self) -> Score:
         """Score on the test images, each process taking its share of them."""
         part = (self.accelerator.process_index, self.accelerator.num_processes)
-        sums = partial_sums(self.network, self.data.test, self.job.normalize, part)
+        sums = partial_sums(self.network, self.data.test, self.job.inputs, part)
         return score_of(self.total(sums.to(self.accelerator.device)))
 
     def show(self) -> None:
