@@ -21,10 +21,13 @@ from deepdive.qnet.fingerprint import fingerprint
 from deepdive.qnet.onnx_file import load, save
 from deepdive.qnet.onnx_functions import SIGNATURES, function
 from deepdive.qnet.onnx_writer import to_model
+from deepdive.qnet.preprocess import read_images
 from deepdive.qnet.witness import run_onnx_runtime
 from networks import (
     OPERATOR_NETWORKS,
     SEEDS,
+    Block,
+    Separable,
     every_operator_network,
     four_block_network,
     operator_networks,
@@ -73,6 +76,16 @@ def test_onnx_runtime_equals_the_reference_on_every_operator(kind: str, data: st
 @given(net=separable_networks(), seed=SEEDS)
 def test_onnx_runtime_equals_the_reference_on_whole_networks(net: QNet, seed: int) -> None:
     assert_runtime_agrees(net, random_codes(net, 2, seed))
+
+
+def test_onnx_runtime_equals_the_reference_on_photographs() -> None:
+    """A network of EfficientNet-Lite0's kind at 96x96, on pictures as users have them."""
+    photographs = Path(pytest.importorskip("skimage.data").__file__).parent
+    blocks = (Block(16, 1), Block(24, 6, 3, 2), Block(24, 6), Block(40, 6, 5, 2), Block(80, 6, 3, 2), Block(80, 6, 5))
+    net = Separable(96, 96, (32, 16), blocks, features=256, classes=1000).build(7)
+    names = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")
+    images = read_images([photographs / name for name in names], Preprocess((96, 96), resize_short=110))
+    assert_runtime_agrees(net, images)
 
 
 @pytest.mark.parametrize("x_signed", [False, True])
