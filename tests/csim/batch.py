@@ -16,6 +16,7 @@ from deepdive.qnet import QNet
 from deepdive.simulation.compare import compare
 from deepdive.simulation.csim import read_maps, write_input
 
+INCLUDES = ("-I.", "-Iinclude")
 FLAGS = ("-std=c++17", "-O0", "-fsanitize=undefined", "-fno-sanitize-recover=all", "-Wall", "-Wextra", "-Werror")
 QUIET = ("-Wno-unknown-pragmas", "-Wno-unused-label")
 
@@ -30,7 +31,7 @@ class Case:
     frames_a_call: int
 
 
-def check_cases(cases: Sequence[Case], folder: Path) -> None:
+def check_cases(cases: Sequence[Case], folder: Path, includes: Sequence[str] = INCLUDES) -> None:
     """Compile and run all cases; every unit's output must be equal to the reference's."""
     copy_library(folder)
     (folder / "units").mkdir()
@@ -55,7 +56,7 @@ def check_cases(cases: Sequence[Case], folder: Path) -> None:
         calls.append(f"    {{ char* words[] = {{{texts}}}; if (case{index}::main({len(words)}, words)) return 1; }}")
     lines += ["int main() {", *calls, "    return 0;", "}", ""]
     (folder / "all.cpp").write_text("\n".join(lines))
-    command = ["g++", *FLAGS, *QUIET, "-I.", "-Iinclude", "-o", "all", "all.cpp"]
+    command = ["g++", *FLAGS, *QUIET, *includes, "-o", "all", "all.cpp"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     ran = subprocess.run(["./all"], cwd=folder, capture_output=True, text=True, check=False)

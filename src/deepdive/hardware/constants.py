@@ -14,7 +14,7 @@ from deepdive.qnet import Add, Conv, FeatureMap, Linear
 class Scales:
     """What requantization needs, one row an output beat of a pixel, one column a lane.
 
-    ``code = clip(((sum + bias) * mult + half) >> shift) + zero_point``, where `sum` adds up codes times centred
+    ``code = clip((((sum + bias) * mult + half) >> shift) + zero_point)``, where `sum` adds up codes times centred
     weights: the zero point's part of the sum is a constant of the channel and lies in `bias`, so no stage subtracts it.
     ``sum + bias`` is the contract's accumulator; it fits the stage's `acc_bits`.
 

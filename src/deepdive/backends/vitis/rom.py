@@ -7,9 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from deepdive.hardware.constants import Scales
+from deepdive.hardware.stages import Requantizer
+from deepdive.qnet.ops import Rounding
 
 BYTE_TEXT = np.frombuffer(b"".join(b"%3d," % byte for byte in range(256)), dtype=np.uint8).reshape(256, 4)
 """Every byte as four characters: millions of weights become text by looking them up, in aligned columns."""
+
+FACTOR_BITS = 17
+"""Bits that a multiplier adds to an accumulator: 16 of its own, unsigned, and a sign."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +69,13 @@ def pack_weights(weights: np.ndarray, weight_bits: int) -> np.ndarray:
     return (padded.reshape(len(codes), -1, per_byte) << places).sum(axis=2).astype(np.uint8)
 
 
-def pack_scales(scales: Scales) -> np.ndarray:
-    """uint64 (rows, lanes): mult in bits 0-15, shift in 16-21, bias in 22-53; as in ``deepdive/requantize.h``."""
-    bias = (scales.bias & 0xFFFFFFFF).astype(np.uint64)
-    return scales.mult.astype(np.uint64) | scales.shift.astype(np.uint64) << 16 | bias << 22
+def drop_bits(shift: np.ndarray | int, how: Rounding, product_bits: int) -> np.ndarray:
+    """Bits to drop before rounding, as in ``deepdive/requantize.h``: at most all but the product's sign."""
+    return np.minimum(np.asarray(shift) - (how == "half_up"), product_bits - 1)
+
+
+def pack_scales(scales: Scales, requantizer: Requantizer) -> np.ndarray:
+    """uint64 (rows, lanes): mult in bits 0-15, drop in 16-21, bias in 22-53; as in ``deepdive/requantize.h``."""
+    drop = drop_bits(scales.shift, requantizer.rounding, requantizer.acc_bits + FACTOR_BITS)
+    bias = scales.bias & 0xFFFFFFFF
+    return (scales.mult | drop << 16 | bias << 22).astype(np.uint64)

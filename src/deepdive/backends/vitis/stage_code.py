@@ -8,7 +8,7 @@ from functools import singledispatch
 
 import numpy as np
 
-from deepdive.backends.vitis.rom import Rom, needed_bits, pack_scales, pack_weights
+from deepdive.backends.vitis.rom import FACTOR_BITS, Rom, drop_bits, needed_bits, pack_scales, pack_weights
 from deepdive.hardware.constants import add_bias, convolution_scales, dense_weights, depthwise_weights, pool_bias
 from deepdive.hardware.stages import (
     AnyStage,
@@ -23,6 +23,9 @@ from deepdive.hardware.stages import (
 )
 from deepdive.hardware.stream import Stream
 from deepdive.qnet import Add, Conv, FeatureMap, GlobalAvgPool, Linear, QNet, Requantize
+
+ADD_BITS = 27
+"""Bits of the sum in ``deepdive/add.h``: two products of 9 and 17 bits."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +115,6 @@ def requantization(how: Requantize, requantizer: Requantizer, output: FeatureMap
     return (
         *integers(
             acc_bits=requantizer.acc_bits,
-            max_shift=int(how.shift.max()),
             zero_point=output.uniform_zero_point,
             q_min=how.q_min,
             q_max=how.q_max,
@@ -167,7 +169,7 @@ def _(stage: Dense, net: QNet) -> StageCode:
     weights = dense_weights(stage, node)
     weight_bits = max(stage.weight_bits, needed_bits(weights))
     packed = pack_weights(weights, weight_bits)
-    scales = Rom(f"{stage.name}_scales", pack_scales(convolution_scales(stage, node, x)))
+    scales = Rom(f"{stage.name}_scales", pack_scales(convolution_scales(stage, node, x), stage.requantizer))
     external = stage.weights == "external"
     return StageCode(
         template="dense",
@@ -210,7 +212,7 @@ def _(stage: Depthwise, net: QNet) -> StageCode:
         streams=(stage.input.name, stage.output.name),
         roms=(
             Rom(f"{stage.name}_weights", pack_weights(weights, weight_bits)),
-            Rom(f"{stage.name}_scales", pack_scales(convolution_scales(stage, node, x))),
+            Rom(f"{stage.name}_scales", pack_scales(convolution_scales(stage, node, x), stage.requantizer)),
         ),
     )
 
@@ -233,8 +235,7 @@ def _(stage: ResidualAdd, net: QNet) -> StageCode:
                 groups=stage.output.groups,
                 mult_a=node.mult[0],
                 mult_b=node.mult[1],
-                shift=node.shift,
-                max_shift=node.shift,
+                drop=int(drop_bits(node.shift, node.rounding, ADD_BITS)),
                 zero_point=node.output.uniform_zero_point,
                 q_min=node.q_min,
                 q_max=node.q_max,
@@ -250,6 +251,7 @@ def _(stage: ResidualAdd, net: QNet) -> StageCode:
 def _(stage: GlobalAveragePool, net: QNet) -> StageCode:
     node, (x,) = node_of(net, stage.node)
     assert isinstance(node, GlobalAvgPool)
+    product_bits = stage.requantizer.acc_bits + FACTOR_BITS
     return StageCode(
         template="global_avg_pool",
         name=stage.name,
@@ -259,7 +261,7 @@ def _(stage: GlobalAveragePool, net: QNet) -> StageCode:
                 pixels=stage.input.height * stage.input.width,
                 groups=stage.input.groups,
                 mult=int(node.requantize.mult[0]),
-                shift=int(node.requantize.shift[0]),
+                drop=int(drop_bits(node.requantize.shift[0], node.requantize.rounding, product_bits)),
             ),
             *requantization(node.requantize, stage.requantizer, node.output),
             array("int", "biases", pool_bias(stage, x)),

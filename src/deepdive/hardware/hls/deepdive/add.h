@@ -3,7 +3,7 @@
 // Codes are multiplied as they are; what the zero points add up to is a constant.
 //
 // Spec: input_a, input_b, output (beats), pixels (a frame), groups (beats a pixel), mult_a, mult_b, biases[] (one, or one a
-// channel), shift, max_shift, half_up, zero_point, q_min, q_max.
+// channel), drop, half_up, zero_point, q_min, q_max.
 #ifndef DEEPDIVE_ADD_H
 #define DEEPDIVE_ADD_H
 
@@ -38,7 +38,7 @@ steps_of_all_frames:
             const int term_a = static_cast<int>(a.lane[lane]) * Spec::mult_a;
             const int term_b = static_cast<int>(b.lane[lane]) * Spec::mult_b;
             const ap_int<27> sum = term_a + term_b + Spec::biases[biases == 1 ? 0 : group * lanes + lane];
-            result.lane[lane] = round_and_clip<Spec, 27>(sum, Spec::shift);
+            result.lane[lane] = round_and_clip<Spec, 27>(sum, Spec::drop);
         }
         output.write(result);
         group = group == Spec::groups - 1 ? 0 : group + 1;

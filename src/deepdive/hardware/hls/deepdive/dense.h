@@ -9,7 +9,7 @@
 // compiler has put it into the bias.
 //
 // Spec: input, output (beats), pixels (a frame), groups (beats a pixel), out_groups, out_parallel, weight_bits, acc_bits,
-// max_shift, half_up, zero_point, q_min, q_max.
+// half_up, zero_point, q_min, q_max.
 #ifndef DEEPDIVE_DENSE_H
 #define DEEPDIVE_DENSE_H
 

@@ -1,6 +1,6 @@
 // Depthwise: one filter a channel, on windows; a step multiplies all taps of `lanes` channels and gives their codes.
 //
-// Spec: input (taps * lanes), output (beats), pixels (a frame), groups (beats a pixel), weight_bits, acc_bits, max_shift,
+// Spec: input (taps * lanes), output (beats), pixels (a frame), groups (beats a pixel), weight_bits, acc_bits,
 // half_up, zero_point, q_min, q_max.
 #ifndef DEEPDIVE_DEPTHWISE_H
 #define DEEPDIVE_DEPTHWISE_H

@@ -4,7 +4,7 @@
 // the zero points add up to; 1 / pixels is part of mult and shift.
 //
 // Spec: input, output (beats), pixels (a frame), groups (beats a pixel), acc_bits, biases[] (one, or one a channel), mult,
-// shift, max_shift, half_up, zero_point, q_min, q_max.
+// drop, half_up, zero_point, q_min, q_max.
 #ifndef DEEPDIVE_GLOBAL_AVG_POOL_H
 #define DEEPDIVE_GLOBAL_AVG_POOL_H
 
@@ -47,7 +47,7 @@ steps_of_all_frames:
             scale by;
             by.bias = Spec::biases[biases == 1 ? 0 : group * lanes + lane];
             by.mult = Spec::mult;
-            by.shift = Spec::shift;
+            by.drop = Spec::drop;
             result.lane[lane] = requantize<Spec>(sum, by);
         }
         if (pixel == Spec::pixels - 1) {
