@@ -95,8 +95,13 @@ def run_rtl(build: Build, images: np.ndarray, progress: Progress | None = None) 
     return simulate(program, build.design, build.net, images, Run(len(images))).maps
 
 
-def compile_simulator(project: Path, design: Design, progress: Progress | None = None, jobs: int | None = None) -> Path:
-    """The program that simulates an RTL project; it is made when the project has changed since."""
+def compile_simulator(
+    project: Path, design: Design, progress: Progress | None = None, jobs: int | None = None, optimize: str = "-O1"
+) -> Path:
+    """The program that simulates an RTL project; it is made when the project has changed since.
+
+    `jobs` compilers run at a time (default: one a core); `optimize` is g++'s: -O0 is ready twice as soon as -O1.
+    """
     if not (project / FILE_LIST).is_file():
         raise DeepDiveError(f"'{project}' holds no Verilog project; compile the network with the RTL backend.")
     sources = [project / name for name in (project / FILE_LIST).read_text(encoding="utf-8").split()]
@@ -112,7 +117,9 @@ def compile_simulator(project: Path, design: Design, progress: Progress | None =
     bench.write_text(bench_verilog([accelerator(design)]) + "\n".join(observers(design)) + "\n", encoding="utf-8")
     main.write_text(part("main.cpp"), encoding="utf-8")
     every_core = len(os.sched_getaffinity(0))
-    return build_simulator(folder, [*sources, bench, *write_parts(folder)], main, jobs=jobs or every_core)
+    return build_simulator(
+        folder, [*sources, bench, *write_parts(folder)], main, jobs=jobs or every_core, optimize=optimize
+    )
 
 
 def accelerator(design: Design) -> Dut:
@@ -158,7 +165,10 @@ def simulate(program: Path, design: Design, net: QNet, images: np.ndarray, how: 
         write_codes(folder / f"{tap_name(TOP, port.name)}.stimulus", port.stream, beats(images, source))
         _, complete = run_bench(program, how, folder)
         if not complete:
-            raise CheckFailed(f"RTL simulation stopped: {why_stopped(design, folder)}.")
+            arrived = len(traffic(folder, tap_name(TOP, "m_axis")).frames)
+            raise CheckFailed(
+                f"RTL simulation stopped after {arrived} of {how.frames} frames: {why_stopped(design, folder)}."
+            )
         starts = traffic(folder, tap_name(TOP, "s_axis")).frames[:, 0]
         ends = traffic(folder, tap_name(TOP, "m_axis")).frames[:, 1]
         check_rules(design, folder)
@@ -206,6 +216,7 @@ def check_rules(design: Design, folder: Path) -> None:
 def why_stopped(design: Design, folder: Path) -> str:
     """The stages that wait for each other when nothing moves any more."""
     waits = []
+    started = -(-traffic(folder, tap_name(TOP, "s_axis")).beats // design.units[0].input.beats)
     for unit in design.units:
         for stage in unit.stages:
             full = [s.name for s in stage.outputs if traffic(folder, s.name).held]
@@ -215,9 +226,8 @@ def why_stopped(design: Design, folder: Path) -> str:
                 if (folder / f"{s.name}.read.counts").is_file() and traffic(folder, f"{s.name}.read").idle
             ]
             given = sum(traffic(folder, s.name).beats for s in stage.outputs)
-            short = given % sum(s.beats for s in stage.outputs) != 0
             if full:
                 waits.append(f"stage '{stage.name}' waits for room in {', '.join(full)}")
-            elif short:
+            elif given < started * sum(s.beats for s in stage.outputs):
                 waits.append(f"stage '{stage.name}' waits for {', '.join(empty) or 'its input'}")
-    return "; ".join(waits) or "no frame came in"
+    return "; ".join(waits) or "every stage waits for input"

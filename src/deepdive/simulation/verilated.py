@@ -47,6 +47,7 @@ def build_simulator(folder: Path, sources: Sequence[Path], main: Path, *, jobs: 
     optimize
         Of g++; -O1 compiles fast and runs at half the speed of -O2.
     """
+    folder, main = folder.resolve(), main.resolve()
     root = verilator_root()
     compiler = shutil.which(os.environ.get("CXX", "g++"))
     if compiler is None:
@@ -63,7 +64,11 @@ def build_simulator(folder: Path, sources: Sequence[Path], main: Path, *, jobs: 
         "-Wno-fatal",
         "-Wno-lint",
     ]
-    run([*map(str, verilate), *OPTIMIZE, *map(str, sources)], folder, os.environ | {"VERILATOR_ROOT": str(root)})
+    run(
+        [*map(str, verilate), *OPTIMIZE, *(str(path.resolve()) for path in sources)],
+        folder,
+        os.environ | {"VERILATOR_ROOT": str(root)},
+    )
     includes = [f"-I{generated}", f"-I{root / 'include'}", f"-I{root / 'include' / 'vltstd'}"]
     flags = ["-std=c++17", optimize, "-DVM_TRACE=0", "-DVM_COVERAGE=0", "-DVL_TIME_CONTEXT", "-w", *includes]
     units = [*sorted(generated.glob("*.cpp")), *(root / "include" / name for name in RUNTIME), main]

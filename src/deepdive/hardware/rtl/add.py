@@ -26,13 +26,12 @@ class ResidualAddComponent(StageComponent):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        advance, fire = Signal(), Signal()
+        advance = Signal()
         both = self.input0.valid & self.input1.valid
         m.d.comb += [
             advance.eq(~self.output0.valid | self.output0.ready),
-            fire.eq(advance & both),
-            self.input0.ready.eq(fire),
-            self.input1.ready.eq(fire),
+            self.input0.ready.eq(advance & self.input1.valid),
+            self.input1.ready.eq(advance & self.input0.valid),
         ]
         valid_1, valid_2 = Signal(), Signal()
         with m.If(advance):

@@ -1,0 +1,122 @@
+"""Whole designs in RTL: every unit's output, cycles against the model, back-pressure, and what is said when they stop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from networks import Block, Numbers, Separable, four_block_network, random_codes, separable_networks
+
+from deepdive.backends.verilog import write_project
+from deepdive.compiler.compile import compile as compile_network
+from deepdive.compiler.design import Design
+from deepdive.errors import CheckFailed, DeepDiveError
+from deepdive.qnet import QNet
+from deepdive.simulation.bench import Run
+from deepdive.simulation.compare import compare
+from deepdive.simulation.rtl import RtlSimulation, compile_simulator, simulate
+
+FRAMES = 3
+
+
+@pytest.fixture(scope="module")
+def four_blocks(tmp_path_factory: pytest.TempPathFactory) -> tuple[QNet, Design, Path]:
+    net = four_block_network(3)
+    design = compile_network(net, board="zcu102")
+    folder = tmp_path_factory.mktemp("four_blocks")
+    write_project(design, net, folder)
+    return net, design, compile_simulator(folder, design, jobs=1, optimize="-O0")
+
+
+def check(net: QNet, found: RtlSimulation, images: np.ndarray) -> None:
+    result = compare(found.maps, net.run(images, every=True))
+    assert (result.differing, result.first_difference) == (0, None)
+
+
+@pytest.mark.parametrize("how", [Run(FRAMES), Run(FRAMES, 1, 128, 0), Run(FRAMES, 2, 0, 250), Run(FRAMES, 3, 60, 60)])
+def test_every_unit_equals_the_reference(four_blocks: tuple[QNet, Design, Path], how: Run) -> None:
+    net, design, program = four_blocks
+    images = random_codes(net, FRAMES, seed=how.seed)
+    found = simulate(program, design, net, images, how)
+    assert list(found.maps) == [unit.output_map for unit in design.units]
+    check(net, found, images)
+    if not how.pause_sources and not how.pause_sinks:
+        assert (np.diff(found.frames[:, 1]) == design.frame_interval_cycles).all()
+        assert found.latency_cycles <= design.latency_cycles
+
+
+def test_stalls_name_the_slow_end(four_blocks: tuple[QNet, Design, Path]) -> None:
+    net, design, program = four_blocks
+    images = random_codes(net, FRAMES)
+    slow_source = simulate(program, design, net, images, Run(FRAMES, pause_sources=230)).stalls
+    slow_sink = simulate(program, design, net, images, Run(FRAMES, pause_sinks=255)).stalls
+    first, last = design.units[0].stages[1], design.units[-1].stages[-1]
+    assert sum(slow_source[first.name].starved.values()) > sum(slow_sink[first.name].starved.values())
+    assert sum(slow_sink[last.name].blocked.values()) > sum(slow_source[last.name].blocked.values())
+
+
+def test_one_frame_leaves_without_a_second_one(four_blocks: tuple[QNet, Design, Path]) -> None:
+    net, design, program = four_blocks
+    images = random_codes(net, 1)
+    check(net, simulate(program, design, net, images, Run(1)), images)
+
+
+def test_a_stream_that_ends_early_is_reported(four_blocks: tuple[QNet, Design, Path]) -> None:
+    net, design, program = four_blocks
+    images = random_codes(net, 1)
+    with pytest.raises(CheckFailed, match="stopped after 1 of 2 frames: every stage waits for input"):
+        simulate(program, design, net, images, Run(2, patience=5000))
+
+
+def with_depth(design: Design, name: str, depth: int) -> Design:
+    """The design with one FIFO of another depth."""
+
+    def changed(value: object) -> object:
+        if isinstance(value, dict):
+            if value.get("name") == name and "lanes" in value:
+                return value | {"depth": depth}
+            return {key: changed(inner) for key, inner in value.items()}
+        return [changed(inner) for inner in value] if isinstance(value, (list, tuple)) else value
+
+    return Design.model_validate(changed(design.model_dump()))
+
+
+def test_a_fifo_too_short_deadlocks_and_is_named(tmp_path: Path) -> None:
+    net = Separable(8, 8, (4, 4), (Block(4, expand=1),), features=4, classes=4, activations=Numbers(bits=4)).build(5)
+    design = compile_network(net, board="zcu102", objective="min-resources", target_fps=10_000)
+    skips = [s.name for unit in design.units for s in unit.streams if s.name.endswith("skip")]
+    short = with_depth(design, skips[0], 2)
+    write_project(short, net, tmp_path)
+    program = compile_simulator(tmp_path, short, jobs=1, optimize="-O0")
+    with pytest.raises(CheckFailed, match=rf"stage 'body1_fork' waits for room in {skips[0]}") as caught:
+        simulate(program, short, net, random_codes(net, FRAMES), Run(FRAMES, patience=5000))
+    assert "stage 'body1_add' waits for" in str(caught.value)
+
+
+@settings(max_examples=3, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+@given(net=separable_networks())
+def test_drawn_networks(tmp_path_factory: pytest.TempPathFactory, net: QNet) -> None:
+    design = compile_network(net, board="zcu102", objective="min-resources", target_fps=20_000)
+    folder = tmp_path_factory.mktemp("drawn")
+    write_project(design, net, folder)
+    program = compile_simulator(folder, design, jobs=1, optimize="-O0")
+    images = random_codes(net, FRAMES)
+    for how in (Run(FRAMES), Run(FRAMES, 4, 90, 90)):
+        check(net, simulate(program, design, net, images, how), images)
+
+
+def test_a_folder_without_verilog_is_refused(tmp_path: Path, four_blocks: tuple[QNet, Design, Path]) -> None:
+    with pytest.raises(DeepDiveError, match="holds no Verilog project; compile the network with the RTL backend"):
+        compile_simulator(tmp_path, four_blocks[1])
+
+
+def test_project_is_written_twice_alike(tmp_path: Path, four_blocks: tuple[QNet, Design, Path]) -> None:
+    net, design, program = four_blocks
+    write_project(design, net, tmp_path)
+    first = program.parent.parent
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == sorted(path.name for path in first.iterdir() if path.is_file())
+    for name in names:
+        assert (tmp_path / name).read_bytes() == (first / name).read_bytes()
