@@ -1,10 +1,9 @@
-"""Networks of the zoo's shapes with random weights, made without torch: for the compiler, which needs shapes, not sense."""
+"""Networks of the zoo's shapes with random weights, made without torch: the compiler needs shapes, not sense."""
 
 from __future__ import annotations
 
-from networks import NetworkBuilder, Numbers, Window
-
 from deepdive.qnet import FeatureMap, QNet
+from networks import NetworkBuilder, Numbers, Window
 
 MOBILENET_V2 = ((1, 16, 1, 1, 3), (6, 24, 2, 2, 3), (6, 32, 3, 2, 3), (6, 64, 4, 2, 3), (6, 96, 3, 1, 3),
                 (6, 160, 3, 2, 3), (6, 320, 1, 1, 3))  # fmt: skip

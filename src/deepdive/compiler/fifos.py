@@ -69,27 +69,35 @@ def input_depth(edge: Edge, groups: int, room: Room, reader: Operation, folding:
     depth = 2 + (room.early + room.skipped) * groups
     if reader.kind in DENSE and folding["out_parallel"] < reader.outputs[0].channels:
         depth += groups
-    return min(depth, edge.height * edge.width * groups + 2)
+    return depth
 
 
 def rooms(operations: Sequence[Operation], groups: Groups) -> dict[str, Room]:
     """What each edge that needs it must hold, by name of the edge; `groups` gives beats a pixel of an edge."""
     skipped = skips(operations, groups)
-    early = early_pixels(operations)
+    early = early_pixels(operations, groups)
     return {name: Room(early.get(name, 0), skipped.get(name, 0)) for name in {*skipped, *early}}
 
 
-def early_pixels(operations: Sequence[Operation]) -> dict[str, int]:
-    """Pixels that a strided window gives too early, for the edges that bring them to a dense stage."""
+def early_pixels(operations: Sequence[Operation], groups: Groups | None = None) -> dict[str, int]:
+    """Pixels that a strided window gives too early, for the edges where they wait.
+
+    They wait in front of a stage that takes several cycles a beat: a dense one, or, as far as `groups` are known, a
+    repack to narrower beats.
+    """
     bursts: dict[str, int] = {}
     wanted: dict[str, int] = {}
     for operation in operations:
-        (target, *_), pixels = operation.outputs, bursts.get(operation.inputs[0].name, 0)
+        (source, *_), (target, *_) = operation.inputs, operation.outputs
+        pixels = bursts.get(source.name, 0)
         if operation.kind == "window":
             step = operation.fields["stride"][0]
             pixels = target.width - target.width // step
-        if operation.kind in DENSE and pixels:
-            wanted[operation.inputs[0].name] = pixels
+            if source.height % step:  # a frame's last row of windows and the next one's first meet
+                pixels *= 2
+        narrower = operation.kind == "repack" and groups is not None and groups(target) > groups(source)
+        if pixels and (narrower or operation.kind in DENSE):
+            wanted[source.name] = pixels
         elif operation.kind in ("window", "depthwise", "repack"):
             bursts[target.name] = pixels
     return wanted

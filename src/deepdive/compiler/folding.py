@@ -1,8 +1,8 @@
 """The smallest frame interval whose cheapest folding fits the board.
 
 For one interval the search prices every resource and takes the cheapest folding, weights in block RAM. Weights that do
-not fit there move to LUTs or external memory (`placement`). When a limit is still passed, the price of what is short rises
-and the search runs again (Lagrangian relaxation with multiplicative updates).
+not fit there move to LUTs or external memory (`placement`). When a limit is still passed, the price of what is short
+rises and the search runs again (Lagrangian relaxation with multiplicative updates).
 """
 
 from __future__ import annotations

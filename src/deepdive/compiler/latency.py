@@ -1,9 +1,9 @@
 """Latency of a chain of units, modelled: when does the first and the last beat of one frame leave each stage?
 
-Two times are carried along every stream: of its first and of its last beat, the frame entering an idle pipeline at
-full rate. A stage's first output beat follows the input beat that completes it (`fill_beats`, input beats coming
-evenly), and its last one follows the last input beat (`drain_cycles`), but no earlier than its own loop takes. Every
-stage adds the iteration latency of its pipeline. Stalls by short FIFOs are not modelled.
+Two times are carried along every stream: of its first and of its last beat, one frame on its own entering an idle
+pipeline at full rate. A stage's first output beat follows the input beat that completes it (`fill_beats`, input beats
+coming evenly). Its last one follows the last input beat by `drain_cycles`, but comes no earlier than its own loop
+allows. Every stage adds the iteration latency of its pipeline. Stalls by short FIFOs are not modelled.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ def latency_cycles(units: Iterable[Unit]) -> int:
         for stage in unit.stages:
             arrivals = [times[stream.name] for stream in stage.inputs]
             first_in, last_in = max(first for first, _ in arrivals), max(last for _, last in arrivals)
-            share = (stage.fill_beats - 1) / max(stage.inputs[0].beats - 1, 1)
-            first_out = first_in + (last_in - first_in) * share + PIPELINE_CYCLES
+            pace = (last_in - first_in) / max(stage.inputs[0].beats - 1, 1)
+            first_out = first_in + (stage.fill_beats - 1) * pace + PIPELINE_CYCLES
             last_out = max(last_in + stage.drain_cycles, first_in + stage.interval_cycles) + PIPELINE_CYCLES
             last = max(last_out, first_out)
             for stream in stage.outputs:

@@ -51,7 +51,7 @@ class Stage(BaseModel):
 
     @property
     def drain_cycles(self) -> int:
-        """Steps left when the last input beat has been taken."""
+        """Steps left when the last input beat of the last frame has been taken."""
         return 0
 
     @property

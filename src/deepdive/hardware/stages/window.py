@@ -96,7 +96,7 @@ class Window(Stage):
         """
         word = self.input.lanes * self.input.bits
         lines, columns = self.kernel[0] - 1, self.kernel[1] - 1
-        row = Memory(name="lines", depth=self.input.width * self.input.groups, width=word * max(lines, 1))
+        row = Memory(name="lines", depth=self.row_pixels * self.input.groups, width=word * max(lines, 1))
         column = Memory(name="columns", depth=self.input.groups, width=word * self.kernel[0] * max(columns, 1))
         return (*((row,) if lines else ()), *((column,) if columns else ()))
 

@@ -1,0 +1,161 @@
+"""A cycle-by-cycle simulation of the stages' contracts: beats without values through FIFOs of finite depth.
+
+It knows what each loop takes and gives in each step, nothing of costs or interval formulas, so it can contradict them.
+Pipelines are of the worst kind: while a stage cannot read, everything inside it stands still.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from itertools import repeat
+
+from deepdive.hardware.stages import (
+    Dense,
+    Depthwise,
+    Fork,
+    GlobalAveragePool,
+    Repack,
+    ResidualAdd,
+    Stage,
+    Window,
+)
+from deepdive.hardware.stream import Stream
+
+Step = tuple[bool, bool]
+"""Whether a step takes a beat of every input, and whether it gives one to every output."""
+
+
+class Deadlock(Exception):
+    """Nothing moves any more; the text names the full FIFOs."""
+
+
+def steps(stage: Stage, frames: int) -> Iterator[Step]:
+    """What the stage's loop does for some frames, step after step."""
+    if isinstance(stage, Window):
+        return window_steps(stage, frames)
+    if isinstance(stage, Dense):
+        return dense_steps(stage, frames)
+    if isinstance(stage, Repack):
+        return repack_steps(stage, frames)
+    if isinstance(stage, GlobalAveragePool):
+        return pool_steps(stage, frames)
+    assert isinstance(stage, Depthwise | ResidualAdd | Fork)
+    return repeat((True, True), frames * stage.inputs[0].beats)
+
+
+def window_steps(stage: Window, frames: int) -> Iterator[Step]:
+    """Row by row, group by group; a window is due `lag` pixels after its own position."""
+    height, width = max(stage.input.height, stage.raster[0]), stage.row_pixels
+    (kernel_h, kernel_w), (top, left, _, _) = stage.kernel, stage.padding
+    lag = (kernel_h - 1 - top) * width + kernel_w - 1 - left
+    pixels = frames * height * width
+    for position in range(pixels + lag):
+        y, x = divmod(position % (height * width), width)
+        due = position - lag
+        row, column = divmod(due % (height * width), width)
+        given = (
+            due >= 0
+            and row < stage.raster[0]
+            and column < stage.raster[1]
+            and row % stage.stride[0] == 0
+            and column % stage.stride[1] == 0
+        )
+        taken = position < pixels and y < stage.input.height and x < stage.input.width
+        yield from repeat((taken, given), stage.input.groups)
+
+
+def dense_steps(stage: Dense, frames: int) -> Iterator[Step]:
+    """The first output group reads; finished groups are written one beat a step."""
+    waiting = 0
+    for _ in range(frames * stage.output.height * stage.output.width):
+        for out_group in range(stage.out_groups):
+            for _ in range(stage.input.groups):
+                yield out_group == 0, waiting > 0
+                waiting = max(waiting - 1, 0)
+            assert waiting == 0, "requantizers are still busy with the group before"
+            waiting = stage.out_parallel // stage.output.lanes
+    yield from repeat((False, True), waiting)
+
+
+def repack_steps(stage: Repack, frames: int) -> Iterator[Step]:
+    """Narrower: reads for the first of several beats. Wider: writes with the last of several."""
+    parts = max(stage.input.lanes // stage.output.lanes, stage.output.lanes // stage.input.lanes)
+    narrower = stage.input.lanes > stage.output.lanes
+    for _ in range(frames * min(stage.input.beats, stage.output.beats)):
+        for part in range(parts):
+            yield (part == 0, True) if narrower else (True, part == parts - 1)
+
+
+def pool_steps(stage: GlobalAveragePool, frames: int) -> Iterator[Step]:
+    """Writes during the last pixel."""
+    for _ in range(frames):
+        for beat in range(stage.input.beats):
+            yield True, beat >= stage.input.beats - stage.input.groups
+
+
+class Running:
+    """A stage at work."""
+
+    def __init__(self, stage: Stage, frames: int, pipeline: int) -> None:
+        self.stage = stage
+        self.loop = steps(stage, frames)
+        self.next = next(self.loop)
+        self.inside: deque[bool] = deque([False] * pipeline)
+
+    def can_move(self, level: dict[str, int], depth: dict[str, int]) -> bool:
+        """Whether the next step's inputs are there and the oldest step's outputs have room."""
+        if self.next[0] and any(level[stream.name] == 0 for stream in self.stage.inputs):
+            return False
+        return not (self.inside[0] and any(level[s.name] >= depth[s.name] for s in self.stage.outputs))
+
+    def move(self, change: dict[str, int]) -> None:
+        """One step in, the oldest out."""
+        if self.next[0]:
+            for stream in self.stage.inputs:
+                change[stream.name] -= 1
+        if self.inside.popleft():
+            for stream in self.stage.outputs:
+                change[stream.name] += 1
+        self.inside.append(self.next[1])
+        self.next = next(self.loop, (False, False))
+
+
+def frame_ends(
+    stages: Sequence[Stage], frames: int, *, pipeline: int, behind: int = 0, depths: dict[str, int] | None = None
+) -> list[int]:
+    """Clock cycle in which each frame's last beat leaves; images come without a pause.
+
+    Parameters
+    ----------
+    pipeline
+        Iteration latency of every stage in cycles.
+    behind
+        Frames that come behind those asked for; with none, the pipelines run empty at the end.
+    depths
+        FIFO depths by name of the stream, other than the streams' own.
+    """
+    streams: dict[str, Stream] = {s.name: s for stage in stages for s in (*stage.inputs, *stage.outputs)}
+    written = {stream.name for stage in stages for stream in stage.outputs}
+    read = {stream.name for stage in stages for stream in stage.inputs}
+    (source,), (sink,) = read - written, written - read
+    depth = {name: stream.depth for name, stream in streams.items()} | (depths or {})
+    level = dict.fromkeys(streams, 0)
+    level[source] = depth[sink] = 1 << 60
+    running = [Running(stage, frames + behind, pipeline) for stage in stages]
+    ends: list[int] = []
+    cycle = 0
+    while len(ends) < frames:
+        cycle += 1
+        change = dict.fromkeys(streams, 0)
+        moving = [stage for stage in running if stage.can_move(level, depth)]
+        for stage in moving:
+            stage.move(change)
+        for name, difference in change.items():
+            level[name] += difference
+        if change[sink] and level[sink] % streams[sink].beats == 0:
+            ends.append(cycle)
+        if not moving:
+            full = [name for name in streams if name not in (source, sink) and level[name] >= depth[name]]
+            raise Deadlock(f"cycle {cycle}: {full} are full")
+    return ends

@@ -1,0 +1,116 @@
+"""FIFO depths: by hand, and against a cycle-by-cycle simulation of the stages' loops."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from networks import NetworkBuilder, Numbers, Window, four_block_network, separable_networks
+from stage_simulation import Deadlock, frame_ends
+
+from deepdive.compiler.compile import compile
+from deepdive.compiler.design import Design
+from deepdive.compiler.fifos import early_pixels, rooms
+from deepdive.compiler.partition import partition
+from deepdive.errors import CheckFailed
+from deepdive.hardware.stages import PIPELINE_CYCLES, Stage
+from deepdive.qnet import FeatureMap, QNet
+
+
+MANY = 1_000_000
+
+
+def folded(net: QNet, fps: float) -> Design:
+    return compile(net, board="zcu102", objective="min-resources", target_fps=fps)
+
+
+def stages(design: Design) -> list[Stage]:
+    return [stage for unit in design.units for stage in unit.stages]
+
+
+def steady_interval(design: Design, pipeline: int) -> int:
+    """Cycles between two frames once every FIFO and pipeline has found its level; more frames come behind."""
+    frames = 4 + 2 * design.latency_cycles // design.frame_interval_cycles
+    ends = frame_ends(stages(design), frames, pipeline=pipeline, behind=MANY)
+    return ends[-1] - ends[-2]
+
+
+def test_skip_by_hand() -> None:
+    """Expand, 3x3 depthwise and project on an 8x8 map; first with a beat a pixel everywhere, then with four."""
+    operations = [operation for plan in partition(four_block_network()) for operation in plan.operations]
+    wanted = rooms(operations, lambda edge: 1)
+    lag = 8 + 1  # a row of 8 pixels and one: the stem halves 16x16 to 8x8
+    held = 2 * 2 + 4 * PIPELINE_CYCLES  # two pixels in each of two dense stages, and four pipelines
+    skip = next(operation for operation in operations if operation.kind == "add").inputs[0]
+    assert wanted[skip.name].skipped == lag + 1 + held
+    fewer = rooms(operations, lambda edge: 4)
+    assert fewer[skip.name].skipped == lag + 1 + 2 * 2 + 4 * PIPELINE_CYCLES // 4
+
+
+def test_strided_windows_by_hand() -> None:
+    operations = [operation for plan in partition(four_block_network()) for operation in plan.operations]
+    # The stem gives rows of 8 windows, half of them too early; the strided body rows of 4.
+    assert early_pixels(operations) == {"head_window_out": 4, "body2_depthwise_out": 2}
+
+
+@pytest.mark.parametrize("fps", [900_000, 100_000, 20_000])
+def test_four_blocks_run_at_the_interval_of_the_model(fps: float) -> None:
+    design = folded(four_block_network(), fps)
+    assert steady_interval(design, PIPELINE_CYCLES) == design.frame_interval_cycles
+
+
+@pytest.mark.parametrize("fps", [900_000, 20_000])
+def test_modelled_latency_is_near_the_simulated(fps: float) -> None:
+    design = folded(four_block_network(), fps)
+    (simulated,) = frame_ends(stages(design), 1, pipeline=PIPELINE_CYCLES)
+    assert 0.8 * simulated <= design.latency_cycles <= 1.05 * simulated
+
+
+def test_too_short_a_skip_deadlocks_and_the_computed_one_is_not_far_too_long() -> None:
+    design = folded(four_block_network(), 100_000)
+    skip = next(s for unit in design.units for s in unit.streams if s.name.endswith("skip"))
+
+    def runs(depth: int) -> bool:
+        try:
+            frame_ends(stages(design), 2, pipeline=PIPELINE_CYCLES, behind=MANY, depths={skip.name: depth})
+        except Deadlock as stuck:
+            assert skip.name in str(stuck)
+            return False
+        return True
+
+    assert not runs(2)
+    least = next(depth for depth in range(2, skip.depth + 1) if runs(depth))
+    assert least <= skip.depth <= 3 * least
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(net=separable_networks(), slower=st.sampled_from([1, 2, 5]), pipeline=st.sampled_from([1, 5, PIPELINE_CYCLES]))
+def test_random_networks_neither_deadlock_nor_stall(net: QNet, slower: int, pipeline: int) -> None:
+    pixels = net.input.shape[0] * net.input.shape[1]
+    try:
+        design = folded(net, 250e6 / (pixels * slower))
+    except CheckFailed:
+        assume(False)
+    assume(design.frame_interval_cycles < 5000)
+    assert steady_interval(design, pipeline) == design.frame_interval_cycles
+
+
+def shortcut_network() -> QNet:
+    """A block with stride 2 on both paths, and one whose paths both look ahead."""
+    net, plain = NetworkBuilder(FeatureMap("image", (12, 10, 4)), 3), Numbers()
+    x = net.conv("stem", net.source, 8, Window.same(3), plain)
+    a = net.conv("a1", x, 8, Window.same(3, 2), plain)
+    a = net.conv("a2", a, 16, Window.same(3), plain)
+    b = net.conv("b", x, 16, Window((1, 1), (2, 2)), plain)
+    x = net.add("first", a, b, plain)
+    c = net.depthwise("c", x, Window.same(5), plain)
+    d = net.depthwise("d", x, Window.same(3), plain)
+    x = net.add("second", d, c, plain)
+    net.global_avg_pool("pool", x, plain)
+    return net.build()
+
+
+@pytest.mark.parametrize("fps", [1_000_000, 200_000, 30_000])
+def test_two_working_paths(fps: float) -> None:
+    design = folded(shortcut_network(), fps)
+    assert steady_interval(design, PIPELINE_CYCLES) == design.frame_interval_cycles

@@ -1,0 +1,131 @@
+"""From nodes to units: the patterns of the paper, and everything that fits none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from networks import NetworkBuilder, Numbers, Window, four_block_network, separable_networks
+from zoo_networks import efficientnet_lite0, mobilenet_v2
+
+from deepdive.compiler.partition import partition
+from deepdive.compiler.plan import UnitPlan
+from deepdive.errors import UnsupportedLayer
+from deepdive.qnet import FeatureMap, QNet
+
+PLAIN = Numbers()
+
+
+def builder(shape: tuple[int, int, int] = (8, 8, 4)) -> NetworkBuilder:
+    return NetworkBuilder(FeatureMap("image", shape), 1)
+
+
+def story(plans: tuple[UnitPlan, ...]) -> list[tuple[str, list[str]]]:
+    return [(plan.name, [operation.kind for operation in plan.operations]) for plan in plans]
+
+
+def test_four_blocks() -> None:
+    assert story(partition(four_block_network())) == [
+        ("head", ["window", "conv", "window", "depthwise", "pointwise"]),
+        ("body1", ["fork", "pointwise", "window", "depthwise", "pointwise", "add"]),
+        ("body2", ["pointwise", "window", "depthwise", "pointwise"]),
+        ("tail", ["pointwise", "global_avg_pool"]),
+        ("classifier", ["linear"]),
+    ]
+
+
+@pytest.mark.parametrize(("make", "bodies"), [(mobilenet_v2, 16), (efficientnet_lite0, 15)])
+def test_zoo(make: Callable[[int], QNet], bodies: int) -> None:
+    net = make(32)
+    plans = partition(net)
+    kinds = [plan.kind for plan in plans]
+    assert kinds == ["head", *["body"] * bodies, "tail", "classifier"]
+    assert [name for plan in plans for name in plan.blocks] == [node.name for node in net.nodes]
+
+
+def test_dense_convolution_in_the_middle_is_a_body() -> None:
+    net = builder()
+    x = net.conv("stem", net.source, 8, Window.same(3), PLAIN)
+    x = net.conv("dense", x, 8, Window.same(3, 2), PLAIN)
+    x = net.conv("grouped", x, 8, Window.same(3), PLAIN, groups=2)
+    x = net.conv("strided", x, 8, Window((1, 1), (2, 2)), PLAIN)
+    net.conv("last", x, 8, Window(), PLAIN)
+    assert story(partition(net.build())) == [
+        ("head", ["window", "conv"]),
+        ("body1", ["window", "conv"]),
+        ("body2", ["window", "conv"]),
+        ("body3", ["window", "pointwise"]),
+        ("body4", ["pointwise"]),
+    ]
+
+
+def test_grouped_convolution_runs_dense() -> None:
+    net = builder()
+    net.conv("grouped", net.source, 8, Window.same(3), PLAIN, groups=2)
+    assert partition(net.build())[0].operations[1].fields["conv_groups"] == 2
+
+
+def test_separable_blocks_without_expansion_and_several_linears() -> None:
+    net = builder()
+    x = net.conv("stem", net.source, 8, Window.same(3), PLAIN)
+    for name in "ab":
+        x = net.depthwise(f"{name}.depthwise", x, Window.same(3), PLAIN)
+        x = net.conv(f"{name}.pointwise", x, 8, Window(), PLAIN)
+    x = net.global_avg_pool("pool", x, PLAIN)
+    x = net.linear("hidden", x, 6, PLAIN)
+    net.linear("classes", x, 5, PLAIN)
+    plans = partition(net.build())
+    assert [plan.name for plan in plans] == ["head", "body1", "tail", "classifier"]
+    assert plans[-1].blocks == ("hidden", "classes")
+
+
+def test_a_map_that_is_read_three_times_and_an_add_of_itself() -> None:
+    net = builder()
+    x = net.conv("stem", net.source, 4, Window.same(3), PLAIN)
+    a = net.conv("a", x, 4, Window.same(3), PLAIN)
+    b = net.add("b", a, x, PLAIN)
+    c = net.add("c", b, x, PLAIN)
+    net.add("d", c, c, PLAIN)
+    plans = partition(net.build())
+    assert story(plans) == [
+        ("head", ["window", "conv"]),
+        ("body1", ["fork", "fork", "window", "conv", "add", "add"]),
+        ("body2", ["fork", "add"]),
+    ]
+    first, second = plans[1].operations[:2]
+    assert first.outputs[1] == second.inputs[0]
+    assert plans[1].operations[4].inputs[1] == second.outputs[0]
+    assert plans[1].operations[5].inputs[1] == second.outputs[1]
+
+
+def test_accumulators_are_as_wide_as_proven() -> None:
+    net = builder((4, 4, 3))
+    net.conv("conv", net.source, 2, Window(), PLAIN)
+    built = net.build()
+    low, high = built.nodes[0].acc_range(built.input)  # type: ignore[union-attr]
+    bits = partition(built)[0].operations[0].fields["requantizer"].acc_bits
+    assert -(1 << (bits - 1)) <= low <= high < 1 << (bits - 1)
+    assert not -(1 << (bits - 2)) <= low <= high < 1 << (bits - 2)
+
+
+def test_what_has_no_stage_is_refused_by_name() -> None:
+    net = builder()
+    x = net.conv("stem", net.source, 8, Window.same(3), PLAIN)
+    net.table("features.1.act", x, PLAIN)
+    with pytest.raises(UnsupportedLayer, match=r"'features.1.act' is a Table, and unit 'body1' has no stage for it"):
+        partition(net.build())
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(separable_networks())
+def test_every_node_is_in_one_unit_and_every_edge_has_two_ends(net: QNet) -> None:
+    plans = partition(net)
+    assert [name for plan in plans for name in plan.blocks] == [node.name for node in net.nodes]
+    operations = [operation for plan in plans for operation in plan.operations]
+    read = [edge.name for operation in operations for edge in operation.inputs]
+    written = [edge.name for operation in operations for edge in operation.outputs]
+    assert len(set(read)) == len(read)
+    assert len(set(written)) == len(written)
+    assert set(read) - set(written) == {"image"}
+    assert set(written) - set(read) == {operations[-1].outputs[0].name}

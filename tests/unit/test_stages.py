@@ -1,0 +1,232 @@
+"""The stages' contracts against figures made by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from deepdive.hardware.resources import Resources
+from deepdive.hardware.stages import (
+    AnyStage,
+    Dense,
+    Depthwise,
+    Fork,
+    GlobalAveragePool,
+    Repack,
+    Requantizer,
+    ResidualAdd,
+    Stage,
+    Window,
+)
+from deepdive.hardware.stream import Stream
+
+HOW = Requantizer(acc_bits=20, mult_bits=16)
+
+
+def stream(shape: tuple[int, int, int], lanes: int, name: str = "x", **more: Any) -> Stream:
+    height, width, channels = shape
+    return Stream(name=name, height=height, width=width, channels=channels, lanes=lanes, **({"bits": 8} | more))
+
+
+def pointwise(**changes: Any) -> Dense:
+    """32 to 96 channels on 14x14: 8 x 32 multipliers."""
+    fields: dict[str, Any] = {
+        "kind": "pointwise",
+        "name": "expand",
+        "node": "n",
+        "input": stream((14, 14, 32), 8),
+        "output": stream((14, 14, 96), 8, "y"),
+        "out_parallel": 32,
+        "weight_bits": 8,
+        "requantizer": HOW,
+    }
+    return Dense(**(fields | changes))
+
+
+def window(kernel: int, stride: int, padding: tuple[int, int, int, int], size: tuple[int, int] = (14, 14)) -> Window:
+    top, left, bottom, right = padding
+    height, width = (size[0] + top + bottom - kernel) // stride + 1, (size[1] + left + right - kernel) // stride + 1
+    return Window(
+        name="window",
+        input=stream((*size, 96), 8),
+        output=stream((height, width, 96), 8, "y", taps=kernel * kernel),
+        kernel=(kernel, kernel),
+        stride=(stride, stride),
+        padding=padding,
+        zero_point=(0,),
+    )
+
+
+def depthwise(lanes: int = 8) -> Depthwise:
+    return Depthwise(
+        name="depthwise",
+        node="n",
+        input=stream((14, 14, 96), lanes, taps=9),
+        output=stream((14, 14, 96), lanes, "y"),
+        weight_bits=4,
+        requantizer=HOW,
+    )
+
+
+def test_pointwise() -> None:
+    stage = pointwise()
+    assert stage.interval_cycles == 14 * 14 * (32 // 8) * (96 // 32)
+    assert stage.multipliers == 8 * 32
+    assert stage.macs == 14 * 14 * 32 * 96 == stage.interval_cycles * stage.multipliers
+    assert stage.weight_bits_total == 32 * 96 * 8
+    assert [(m.name, m.depth, m.width) for m in stage.memories] == [
+        ("weights", 4 * 3, 8 * 32 * 8),
+        ("scales", 12, 8 * 54),
+        ("pixel", 4, 64),
+    ]
+    assert stage.fill_beats == 4
+    assert stage.drain_cycles == 4 * 2 + 3  # two more turns, then three more beats of the last one
+    assert stage.resources().dsp == 256 + 8
+
+
+def test_all_outputs_at_once_need_no_pixel_buffer() -> None:
+    stage = pointwise(out_parallel=96, output=stream((14, 14, 96), 24, "y"))
+    assert stage.interval_cycles == 14 * 14 * 4
+    assert [m.name for m in stage.memories] == ["weights", "scales"]
+
+
+def test_dense_convolution_and_linear() -> None:
+    conv = pointwise(kind="conv", input=stream((14, 14, 3), 3, taps=9), out_parallel=8)
+    assert conv.interval_cycles == 14 * 14 * 12
+    assert conv.multipliers == 27 * 8
+    linear = pointwise(
+        kind="linear", input=stream((1, 1, 1280), 2), output=stream((1, 1, 1000), 1, "y"), out_parallel=8
+    )
+    assert linear.interval_cycles == 640 * 125
+    assert linear.weight_bits_total == 1280 * 1000 * 8
+
+
+def test_external_weights_leave_the_chip() -> None:
+    stage = pointwise(
+        kind="linear",
+        input=stream((1, 1, 1280), 2),
+        output=stream((1, 1, 1000), 1, "y"),
+        out_parallel=8,
+        weights="external",
+    )
+    assert stage.external_bytes == 1280 * 1000
+    assert "weights" not in [m.name for m in stage.memories]
+    assert pointwise().external_bytes == 0
+
+
+def test_grouped_convolution_holds_zeros_but_counts_useful_macs() -> None:
+    stage = pointwise(conv_groups=4)
+    assert stage.weight_bits_total == 32 * 96 * 8
+    assert stage.macs == 14 * 14 * 32 * 96 // 4
+
+
+def test_dense_refuses_foldings_that_do_not_fit() -> None:
+    with pytest.raises(ValidationError, match="out_parallel 36 must divide 96 channels"):
+        pointwise(out_parallel=36)
+    with pytest.raises(ValidationError, match="1 requantizers cannot follow the accumulators"):
+        pointwise(output=stream((14, 14, 96), 1, "y"))
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "fill", "drain"),
+    [
+        (3, 1, (1, 1, 1, 1), 14 + 1, 14 + 1),
+        (5, 1, (2, 2, 2, 2), 2 * 14 + 2, 2 * 14 + 2),
+        (3, 2, (1, 1, 1, 1), 14 + 1, 0),  # an even map: the last window ends on its last pixel
+        (3, 2, (0, 0, 1, 1), 2 * 14 + 2, 14 + 1),  # TensorFlow's "same"
+        (3, 1, (0, 0, 0, 0), 2 * 14 + 2, 0),
+        (1, 2, (0, 0, 0, 0), 0, 0),
+    ],
+)
+def test_window(kernel: int, stride: int, padding: tuple[int, int, int, int], fill: int, drain: int) -> None:
+    stage = window(kernel, stride, padding)
+    assert stage.interval_cycles == 14 * 14 * 12
+    assert stage.fill_beats == fill * 12 + 1
+    assert stage.drain_cycles == drain * 12
+    memories = {m.name: (m.depth, m.width) for m in stage.memories}
+    if kernel == 1:
+        assert memories == {}
+    else:
+        assert memories == {"lines": (14 * 12, (kernel - 1) * 64), "columns": (12, (kernel - 1) * kernel * 64)}
+
+
+def test_padding_beyond_same_counts() -> None:
+    stage = window(3, 1, (2, 2, 2, 2), (5, 6))
+    assert stage.raster == (7, 8)
+    assert stage.interval_cycles == 7 * 8 * 12
+
+
+def test_window_refuses_other_shapes() -> None:
+    good = window(3, 1, (1, 1, 1, 1))
+    with pytest.raises(ValidationError, match=r"its output is not \(12, 12\) windows of kernel \(3, 3\)"):
+        Window(**(good.model_dump() | {"padding": (0, 0, 0, 0)}))
+    with pytest.raises(ValidationError, match="2 zero points for 96 channels"):
+        Window(**(good.model_dump() | {"zero_point": (1, 2)}))
+
+
+def test_depthwise() -> None:
+    stage = depthwise()
+    assert stage.interval_cycles == 14 * 14 * 12
+    assert stage.multipliers == 9 * 8
+    assert stage.macs == 14 * 14 * 96 * 9
+    assert stage.weight_bits_total == 96 * 9 * 4
+    assert [(m.name, m.depth, m.width) for m in stage.memories] == [
+        ("weights", 12, 9 * 8 * 4),
+        ("scales", 12, 8 * 54),
+    ]
+    assert stage.resources().dsp == 72 + 8
+
+
+def test_pool_emits_during_the_last_pixel() -> None:
+    stage = GlobalAveragePool(
+        name="pool", node="n", input=stream((7, 7, 96), 8), output=stream((1, 1, 96), 8, "y"), requantizer=HOW
+    )
+    assert stage.interval_cycles == 49 * 12
+    assert stage.fill_beats == 48 * 12 + 1
+    assert [(m.name, m.depth, m.width) for m in stage.memories] == [("sums", 12, 160), ("scales", 12, 8 * 22)]
+    assert stage.resources().dsp == 8
+
+
+@pytest.mark.parametrize(("before", "after", "beats", "fill", "drain"), [(8, 2, 48, 1, 3), (2, 8, 48, 4, 0)])
+def test_repack(before: int, after: int, beats: int, fill: int, drain: int) -> None:
+    stage = Repack(name="repack", input=stream((7, 7, 96), before), output=stream((7, 7, 96), after, "y"))
+    assert (stage.interval_cycles, stage.fill_beats, stage.drain_cycles) == (49 * beats, fill, drain)
+    with pytest.raises(ValidationError, match="neither of 6 and 4 lanes divides the other"):
+        Repack(name="repack", input=stream((7, 7, 96), 6), output=stream((7, 7, 96), 4, "y"))
+
+
+def test_fork_and_add() -> None:
+    x, a, b = (stream((7, 7, 96), 8, name) for name in "xab")
+    fork = Fork(name="fork", input=x, output_a=a, output_b=b)
+    add = ResidualAdd(name="add", node="n", input_a=a, input_b=b, output=stream((7, 7, 96), 8, "y"))
+    assert fork.interval_cycles == add.interval_cycles == 49 * 12
+    assert (fork.outputs, add.inputs) == ((a, b), (a, b))
+    assert add.resources().dsp == 0
+    with pytest.raises(ValidationError, match="differ in shape or lanes"):
+        ResidualAdd(name="add", node="n", input_a=a, input_b=stream((7, 7, 96), 4, "b"), output=x)
+
+
+def test_requantizer_takes_a_second_dsp_beyond_27_bits() -> None:
+    y = stream((7, 7, 96), 4)
+    assert HOW.resources(y).dsp == 4
+    assert HOW.model_copy(update={"acc_bits": 27}).resources(y).dsp == 4
+    assert HOW.model_copy(update={"acc_bits": 28}).resources(y).dsp == 8
+    one_scale = HOW.model_copy(update={"per_channel": False})
+    assert one_scale.resources(y).lut < HOW.resources(y).lut
+    assert one_scale.scales(y, bias=False) is None
+
+
+def test_stages_go_through_json() -> None:
+    adapter: TypeAdapter[AnyStage] = TypeAdapter(AnyStage)
+    stages: list[Stage] = [pointwise(), window(3, 2, (1, 1, 1, 1)), depthwise()]
+    for stage in stages:
+        assert adapter.validate_json(stage.model_dump_json()) == stage
+    with pytest.raises(ValidationError, match="'kind'"):
+        adapter.validate_python({"kind": "magic", "name": "m"})
+
+
+def test_resources_add_up() -> None:
+    total = Resources(dsp=1, lut=2, ff=3, bram36=0.5, uram=4) + Resources(dsp=10, bram36=1.0)
+    assert total == Resources(dsp=11, lut=2, ff=3, bram36=1.5, uram=4)
