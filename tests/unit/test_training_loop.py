@@ -80,6 +80,7 @@ def test_learns_digits_and_writes_what_it_did(digits: Data, job: Job) -> None:
         "events.out.tfevents.0.deepdive",
         "metrics.jsonl",
         "network.safetensors",
+        "training.json",
     ]
     other = small()
     load_weights(other, read_checkpoint(trained.network_file), "the run")

@@ -9,6 +9,7 @@ import typer
 
 import deepdive.cli.hardware as hardware
 import deepdive.cli.network as network
+import deepdive.cli.training as training
 from deepdive.cli.console import words
 from deepdive.cli.demo import demo
 from deepdive.errors import DeepDiveError
@@ -24,6 +25,7 @@ app = typer.Typer(
 app.command()(demo)
 app.command()(network.models)
 app.command()(network.quantize)
+app.command()(training.train)
 app.command()(network.evaluate)
 app.command()(hardware.boards)
 app.command(name="compile")(hardware.compile_)

@@ -9,6 +9,7 @@ from deepdive.training.hooks import Distill, FreezeBatchNorm, Hook
 from deepdive.training.image_set import Data, ImageSet, Skipped
 from deepdive.training.loop import Job, Trained, train
 from deepdive.training.recipe import Optimizer, Recipe, Schedule, read_recipe
+from deepdive.training.start import Wish, start_training
 
 __all__ = [
     "Augment",
@@ -28,10 +29,12 @@ __all__ = [
     "Standing",
     "Trained",
     "Watcher",
+    "Wish",
     "evaluate",
     "open_data",
     "progress_bar",
     "raw_pixels",
     "read_recipe",
+    "start_training",
     "train",
 ]

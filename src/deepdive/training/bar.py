@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +30,9 @@ class Watcher:
     def step(self, standing: Standing) -> None:
         """Called after each step, in the main process."""
 
+    def decode(self, done: int, of: int) -> None:
+        """Called after each image that is decoded, before the training starts."""
+
     def say(self, words: str) -> None:
         """A sentence that should not be overlooked."""
 
@@ -50,13 +54,16 @@ class Bar(Watcher):
             what=f"loss {standing.loss:.3f}  accuracy {standing.accuracy:.2%}{tested}",
         )
 
+    def decode(self, done: int, of: int) -> None:
+        self.bar.update(self.task, total=of, completed=done, description="decoding images")
+
     def say(self, words: str) -> None:
         self.bar.console.print(words)
 
 
 @contextmanager
 def progress_bar(console: Console | None = None) -> Iterator[Watcher]:
-    """A bar on standard error while the block runs."""
+    """A bar on standard error while the block runs; only in the first process of a torchrun."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -65,5 +72,7 @@ def progress_bar(console: Console | None = None) -> Iterator[Watcher]:
         TextColumn("left"),
         TimeRemainingColumn(elapsed_when_finished=False),
     )
-    with Progress(*columns, console=console or Console(stderr=True), speed_estimate_period=120) as bar:
+    is_main = os.environ.get("RANK", "0") == "0"
+    shown = console or Console(stderr=True)
+    with Progress(*columns, console=shown, speed_estimate_period=120, disable=not is_main) as bar:
         yield Bar(bar)

@@ -5,9 +5,11 @@ It asks nothing of the network but that it maps images to logits, so it trains f
 
 from __future__ import annotations
 
+import json
 import math
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
@@ -17,6 +19,7 @@ from accelerate.utils import DistributedDataParallelKwargs
 from torch import Tensor, nn
 
 from deepdive.errors import DeepDiveError
+from deepdive.files import write_text
 from deepdive.training.bar import Standing, Watcher
 from deepdive.training.batches import Batch, Batches, Inputs
 from deepdive.training.checkpoint import Identity, Position, digest, load, save, save_network
@@ -32,6 +35,7 @@ from deepdive.training.synchronize import share_batch_norm
 
 CHECKPOINT = "checkpoint.safetensors"
 NETWORK = "network.safetensors"
+FACTS = "training.json"
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,8 @@ class Job:
         Go on from the checkpoint in `out`, if there is one.
     cpu
         Stay on the CPU even where there is a GPU.
+    facts
+        What else a reader of the weights should know; written to `training.json` beside them.
     checkpoint_seconds
         A checkpoint is written at the end of each epoch, and when the last one is older than this.
     """
@@ -62,16 +68,21 @@ class Job:
     out: Path
     resume: bool = False
     cpu: bool = False
+    facts: Mapping[str, object] = field(default_factory=dict)
     checkpoint_seconds: float = 120.0
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training ends with: the metrics of each epoch, and the score of the last."""
+    """What a training ends with: the metrics of each epoch, and the score of the last.
+
+    `is_main` is False in all processes of a torchrun but one.
+    """
 
     rows: tuple[dict[str, float], ...]
     test: Score
     network_file: Path
+    is_main: bool
 
 
 def train(
@@ -79,9 +90,10 @@ def train(
 ) -> Trained:
     """Train `network` in place.
 
-    Started by torchrun, every process trains on its share of each batch. Writes `checkpoint.safetensors` (everything
-    needed to resume), `network.safetensors` (the network alone), `metrics.jsonl` and a TensorBoard event file to
-    `job.out`. On a CPU, a training that was killed and resumed ends with the very weights of one that was not.
+    Started by torchrun, every process trains on its share of each batch. Written to `job.out`:
+    `checkpoint.safetensors` (everything needed to resume), `network.safetensors` (the network alone), `training.json`
+    (what it is of), `metrics.jsonl` and a TensorBoard event file. On a CPU, a training that was killed and resumed ends
+    with the very weights of one that was not.
 
     Raises
     ------
@@ -141,6 +153,7 @@ class Training:
             self.job.out.mkdir(parents=True, exist_ok=True)
             for stale in self.job.out.glob(f".{CHECKPOINT}.*"):  # left by a process that was killed while writing
                 stale.unlink()
+            write_text(self.job.out / FACTS, json.dumps({**asdict(self.identity), **self.job.facts}, indent=1) + "\n")
             if self.position.rows:
                 write_metrics(self.job.out, self.position.rows)
         self.accelerator.wait_for_everyone()
@@ -264,7 +277,9 @@ class Training:
         last = rows[-1]
         if self.is_main and not file.is_file():  # killed between the last checkpoint and this file
             save_network(file, self.network)
-        return Trained(rows, Score(round(last["test_accuracy"] * images), images, last["test_loss"]), file)
+        return Trained(
+            rows, Score(round(last["test_accuracy"] * images), images, last["test_loss"]), file, self.is_main
+        )
 
 
 def describe(data: Data) -> str:
