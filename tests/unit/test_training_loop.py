@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -164,6 +164,30 @@ def test_the_first_layer_with_nan_is_named(layer: str, value: float, where: str)
     network = small()
     network.get_parameter(layer).data.view(-1)[0] = value
     assert where_it_broke(network, torch.randn(4, 3, 8, 8)) == where
+
+
+def test_the_innermost_layer_is_named_whatever_it_returns() -> None:
+    @dataclass
+    class Codes:
+        values: Tensor
+
+    class Wrapped(nn.Module):
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.inner = nn.Linear(2, 2)
+            self.register_parameter(name, nn.Parameter(torch.zeros(1)))
+
+        def forward(self, x: Tensor) -> Codes:
+            return Codes(self.inner(x) / self.scale)
+
+    class Unwrap(nn.Module):
+        def forward(self, codes: Codes) -> Tensor:
+            return codes.values
+
+    network = nn.Sequential(nn.Linear(2, 2), Wrapped("scale"), Unwrap())
+    assert where_it_broke(network, torch.randn(1, 2)) == "first in layer '1'"
+    network.get_parameter("1.inner.bias").data[0] = float("nan")
+    assert where_it_broke(network, torch.randn(1, 2)) == "first in layer '1.inner'"
 
 
 def test_a_broken_loss_of_a_sound_network_is_told_apart() -> None:

@@ -29,7 +29,7 @@ class Score:
         return self.correct / self.images
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def partial_sums(network: nn.Module, data: ImageSet, inputs: Inputs, part: tuple[int, int] = (0, 1)) -> Tensor:
     """Right answers, images and summed cross entropy over every `part[1]`-th image from `part[0]` on: float64 (3,)."""
     device = next((p.device for p in network.parameters()), torch.device("cpu"))

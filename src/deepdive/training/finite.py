@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import is_dataclass
 from typing import Any
 
 import torch
@@ -16,20 +17,31 @@ def bad_tensor(network: nn.Module) -> str | None:
     return None
 
 
+def is_finite(value: Any) -> bool:
+    """Whether a tensor, or every tensor in the fields of an object, is free of NaN and infinity."""
+    if isinstance(value, Tensor):
+        return not value.is_floating_point() or bool(torch.isfinite(value).all())
+    return (
+        all(is_finite(one) for one in vars(value).values() if isinstance(one, Tensor)) if is_dataclass(value) else True
+    )
+
+
 @torch.no_grad()
 def bad_layer(network: nn.Module, inputs: Tensor) -> str | None:
-    """The first layer, in the order of execution, whose output for `inputs` has NaN or infinity."""
+    """The first layer, in the order of execution, whose output for `inputs` has NaN or infinity.
+
+    A layer within a layer is done before it, so the innermost name is found.
+    """
     found: list[str] = []
 
     def check(name: str) -> Any:
         def hook(module: nn.Module, arguments: Any, output: Any) -> None:
-            if not found and isinstance(output, Tensor) and not torch.isfinite(output).all():
+            if not found and not is_finite(output):
                 found.append(name)
 
         return hook
 
-    layers = [(name, module) for name, module in network.named_modules() if name and not any(module.children())]
-    handles = [module.register_forward_hook(check(name)) for name, module in layers]
+    handles = [module.register_forward_hook(check(name)) for name, module in network.named_modules() if name]
     try:
         network(inputs)
     finally:
