@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from deepdive.errors import DeepDiveError
+from deepdive.quantization.equalize import equalize
 from deepdive.quantization.grid import Codes
 from deepdive.quantization.modules import QuantizedConv, QuantizedLayer
 from deepdive.quantization.prepare import QuantizedModel, call_real
@@ -29,6 +30,8 @@ class Calibration:
         Of the feature maps, and of the network's output.
     search_weights
         Scales of least squared error instead of the largest weight; None does so below 8 bits.
+    equalize
+        Rescale channels between layers so that each uses more of the codes (Nagel 2019, section 4.1).
     bias_images
         Images to correct the biases with (Nagel 2019, section 4.2, measured); 0 leaves them alone.
     """
@@ -36,6 +39,7 @@ class Calibration:
     ranges: RangeMethod = field(default_factory=RangeMethod)
     output_ranges: RangeMethod = field(default_factory=lambda: RangeMethod("minmax"))
     search_weights: bool | None = None
+    equalize: bool = True
     bias_images: int = 32
 
 
@@ -57,6 +61,8 @@ def calibrate(
     model.eval()
     for layer in model.convolutions():
         layer.fold()
+    if how.equalize:
+        equalize(model, images)
     fit_ranges(model, images, how, progress)
     for layer in model.convolutions():
         search = layer.weights.bits < 8 if how.search_weights is None else how.search_weights

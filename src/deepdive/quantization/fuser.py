@@ -93,7 +93,7 @@ class Fuser:
         """The layer that wrote `argument`, if nobody else reads it, so that what follows may join it."""
         name = self.values[argument].layer
         while self.is_map(argument) and self.values[argument].layer == name:
-            if len(argument.users) != 1:
+            if len(argument.users) != 1 or not argument.args:
                 return None
             argument = argument.args[0]  # on to what this node is an alias of
         return self.layers.get(name)
@@ -111,7 +111,7 @@ class Fuser:
 
     def name(self, node: fx.Node, suffix: str = "") -> str:
         """A new unique name: the dotted module name, with `suffix` for operations that are no module."""
-        base = ".".join(part for part in (self.where(node), suffix) if part)
+        base = ".".join(part for part in (self.where(node), suffix) if part) or operation(node)
         name, count = base, 1
         while name in self.layers or name == INPUT:
             count += 1

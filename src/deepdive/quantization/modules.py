@@ -64,7 +64,7 @@ class QuantizedLayer(nn.Module):
         grid = self.output.grid
         if self.activation is None:
             return grid.q_min, grid.q_max
-        zero, scale = float(grid.zero_point), float(grid.scale)
+        zero, scale = float(grid.zero_point), float(grid.scale.detach())
         low, high = (
             min(max(round(bound / scale) + zero, grid.q_min), grid.q_max) if abs(bound) != float("inf") else bound
             for bound in (self.activation.low, self.activation.high)

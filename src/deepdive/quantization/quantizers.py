@@ -48,8 +48,7 @@ class WeightQuantizer(nn.Module):
     def fit(self, weight: Tensor, *, search: bool) -> None:
         """Set the scales for `weight`: the largest magnitude, or (`search`) the least mean squared error below it."""
         flat = weight.detach().double().flatten(1)
-        largest = flat.abs().amax(1)
-        full = torch.where(largest > 0, largest / self.q_max, 1.0)
+        full = (flat.abs().amax(1) / self.q_max).clamp(min=SMALLEST_SCALE)
         best, least = full, torch.full_like(full, float("inf"))
         for fraction in torch.linspace(0.4, 1.0, 61, dtype=torch.float64).flip(0) if search else (1.0,):
             scale = full * fraction

@@ -12,9 +12,9 @@ from deepdive.errors import DeepDiveError
 
 Method = Literal["minmax", "percentile", "mse"]
 METHODS = ("minmax", "percentile", "mse")
-BINS = 2048
-SHRINKS = 40  # candidates from SMALLEST of the full range to all of it, each side
-SMALLEST = 0.3
+BINS = 1024
+CANDIDATES = 400  # ranges that the search for the least error tries
+SMALLEST = 0.3  # of the full range, each side
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,8 @@ class RangeObserver:
 
     def least_error(self, bits: int) -> tuple[float, float]:
         """The range of least squared quantization error over the histogram."""
-        shrink = torch.linspace(SMALLEST, 1.0, SHRINKS, dtype=torch.float64)
+        sides = 2 if self.low < 0 < self.high else 1
+        shrink = torch.linspace(SMALLEST, 1.0, round(CANDIDATES ** (1 / sides)), dtype=torch.float64)
         lows = min(self.low, 0.0) * (shrink if self.low < 0 else shrink[-1:])
         highs = max(self.high, 0.0) * (shrink if self.high > 0 else shrink[-1:])
         low, high = (side.flatten()[:, None] for side in torch.meshgrid(lows, highs, indexing="ij"))

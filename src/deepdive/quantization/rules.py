@@ -204,12 +204,12 @@ def reshape(fuser: Fuser, node: fx.Node) -> None:
     if not isinstance(source, fx.Node) or source not in fuser.values:
         raise fuser.refuse(node, "reshapes something that is no feature map")
     value, before, after = fuser.values[source], source.meta["shape"], node.meta["shape"]
-    keeps_channels = after is not None and len(after) in (2, 4) and after[:2] == before[:2]
     one_pixel = fuser.shape(value.layer)[1:] == (1, 1)
     flattens = after is not None and len(after) == 2 and after[0] == before[0]
-    allowed = flattens or (keeps_channels and one_pixel) or before == after
+    keeps_channels = one_pixel and after is not None and after[:2] == before[:2]
+    allowed = flattens or keeps_channels or before == after
     if any(value.padding) or value.averaged or not allowed:
-        raise fuser.refuse(node, f"reshapes {before} to {after}; of a map's reshapes only flatten can be mapped")
+        raise fuser.refuse(node, f"reshapes {before} to {after}; of all reshapes only flatten can be mapped")
     if flattens and not one_pixel and any(not is_linear(fuser, user) for user in node.users):
         raise fuser.refuse(node, "flattens a map that is not one pixel, and not for a Linear; pool it first")
     fuser.alias(node, value)

@@ -82,8 +82,8 @@ class ShapeTracer(fx.Tracer):
 
     def execute(self, node: fx.Node) -> Any:
         """The value of one node from the values of its arguments."""
-        args = fx.node.map_arg(node.args, lambda n: n.meta["value"])
-        kwargs = fx.node.map_arg(node.kwargs, lambda n: n.meta["value"])
+        args = fx.node.map_arg(node.args, self.value)
+        kwargs = fx.node.map_arg(node.kwargs, self.value)
         with torch.no_grad(), self.untraced():
             match node.op:
                 case "placeholder":
@@ -98,6 +98,12 @@ class ShapeTracer(fx.Tracer):
                     return node.target(*args, **kwargs)  # type: ignore[operator]
                 case _:
                     return None
+
+    def value(self, node: fx.Node) -> Any:
+        """The value of a node; torch.fx records buffers without asking for a proxy, so they may come late."""
+        if "value" not in node.meta:
+            node.meta["value"] = self.execute(node)
+        return node.meta["value"]
 
     @contextlib.contextmanager
     def untraced(self) -> Iterator[None]:
@@ -154,7 +160,7 @@ def trace(model: nn.Module, input_shape: tuple[int, int, int]) -> fx.GraphModule
     for node in graph.nodes:
         value = node.meta.pop("value", None)
         node.meta["shape"] = tuple(value.shape) if isinstance(value, Tensor) else None
-    traced = fx.GraphModule(model, graph)
+    traced = fx.GraphModule(model, graph, type(model).__name__)
     traced.graph.eliminate_dead_code()
     return traced
 
