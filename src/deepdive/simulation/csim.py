@@ -9,8 +9,10 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
@@ -26,7 +28,7 @@ INPUT_FILE = "input.bin"
 FRAMES_A_CALL = 3
 """Frames in one call of a unit: more than one, so that frames overlap; few, because streams hold all of them."""
 
-UNIT_LINE = re.compile(r"unit (\w+) frames (\d+) to (\d+) seconds ([0-9.]+)")
+UNIT_LINE = re.compile(r"unit (\w+) frames \d+ to \d+ seconds ([0-9.]+)")
 TOOLS = {"g++": "a C++17 compiler", "make": "GNU make"}
 
 Progress = Callable[[str], None]
@@ -78,7 +80,7 @@ def compile_project(project: Path, progress: Progress | None = None, jobs: int |
             raise DeepDiveError(f"C simulation needs {what}, and '{tool}' is not installed: apt install {tool}.")
     if not (project / "Makefile").is_file():
         raise DeepDiveError(f"'{project}' holds no C++ project; compile the network with the HLS backend.")
-    command = ["make", "--no-print-directory", "-j", str(jobs or len(os.sched_getaffinity(0))), str(EXECUTABLE)]
+    command = ["make", "--no-print-directory", "-j", str(jobs or cores()), str(EXECUTABLE)]
     said: list[str] = []
 
     def hear(line: str) -> None:
@@ -93,8 +95,29 @@ def compile_project(project: Path, progress: Progress | None = None, jobs: int |
 def simulate(
     project: Path, design: Design, net: QNet, images: np.ndarray, progress: Progress | None = None
 ) -> CSimulation:
-    """Run the compiled test bench on input codes; `progress` is told each unit's name when it is done."""
+    """Run the compiled test bench on input codes, a process a core; `progress` is told each unit when it is done."""
     check_images(net.input, images)
+    if not len(images):
+        raise DeepDiveError("C simulation got no images; name at least one.")
+    # At least two frames a process, where there are two: a frame must see the end of the one before.
+    parts = np.array_split(images, max(1, min(cores(), len(images) // 2)))
+    lock = Lock()
+
+    def tell(unit: str) -> None:
+        with lock:
+            if progress:
+                progress(unit)
+
+    with ThreadPoolExecutor(len(parts)) as pool:
+        done = list(pool.map(lambda part: simulate_part(project, design, net, part, tell), parts))
+    return CSimulation(
+        {name: np.concatenate([one.maps[name] for one in done]) for name in done[0].maps},
+        {name: sum(one.unit_seconds[name] for one in done) for name in done[0].unit_seconds},
+    )
+
+
+def simulate_part(project: Path, design: Design, net: QNet, images: np.ndarray, progress: Progress) -> CSimulation:
+    """Run one process of the test bench."""
     with tempfile.TemporaryDirectory(prefix="deepdive-csim-") as name:
         folder = Path(name)
         write_input(images, design, folder)
@@ -105,9 +128,8 @@ def simulate(
 
         def hear(line: str) -> None:
             if found := UNIT_LINE.fullmatch(line):
-                seconds[found[1]] += float(found[4])
-                if progress:
-                    progress(found[1])
+                seconds[found[1]] += float(found[2])
+                progress(found[1])
             else:
                 said.append(line)
 
@@ -144,6 +166,11 @@ def run(command: list[str], folder: Path, hear: Callable[[str], None]) -> int:
         for line in process.stdout:
             hear(line.rstrip("\n"))
     return process.returncode
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def first_error(lines: list[str]) -> str:

@@ -24,10 +24,10 @@ void external_weights(const memory_word* memory, hls::stream<typename Spec::weig
 #pragma HLS aggregate variable=word compact=bit
 
     const long long passes = static_cast<long long>(frames) * Spec::passes;
+    int part = 0;
 
 all_passes:
     for (long long pass = 0; pass < passes; ++pass) {
-        int part = 0;
     read_burst:
         for (int at = 0; at < Spec::words * parts; ++at) {
 #pragma HLS pipeline II=1

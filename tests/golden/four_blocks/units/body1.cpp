@@ -1,0 +1,144 @@
+// Compute unit body1 (body).
+// Computes:
+//   body1.expand
+//   body1.depthwise
+//   body1.project
+//   body1.add
+#include "units/body1.h"
+
+#include "deepdive/add.h"
+#include "deepdive/dense.h"
+#include "deepdive/depthwise.h"
+#include "deepdive/fork.h"
+#include "deepdive/repack.h"
+#include "deepdive/window.h"
+#include "units/body1_rom.h"
+
+namespace {
+
+struct body1_fork_spec {
+    using input = deepdive::beat<ap_uint<8>, 8>;
+    static constexpr int beats = 64;
+};
+
+struct body1_pointwise_repack0_spec {
+    using input = deepdive::beat<ap_uint<8>, 8>;
+    using output = deepdive::beat<ap_uint<8>, 4>;
+    static constexpr int beats = 128;
+};
+
+struct body1_pointwise_spec {
+    using input = deepdive::beat<ap_uint<8>, 4>;
+    using output = deepdive::beat<ap_uint<8>, 4>;
+    static constexpr int pixels = 64;
+    static constexpr int groups = 2;
+    static constexpr int out_groups = 4;
+    static constexpr int out_parallel = 8;
+    static constexpr int weight_bits = 8;
+    static constexpr int acc_bits = 18;
+    static constexpr int zero_point = 0;
+    static constexpr int q_min = 0;
+    static constexpr int q_max = 255;
+    static constexpr bool half_up = true;
+};
+
+struct body1_window_spec {
+    using input = deepdive::beat<ap_uint<8>, 4>;
+    using output = deepdive::beat<ap_uint<8>, 36>;
+    static constexpr int height = 8;
+    static constexpr int width = 8;
+    static constexpr int groups = 8;
+    static constexpr int kernel_height = 3;
+    static constexpr int kernel_width = 3;
+    static constexpr int stride_y = 1;
+    static constexpr int stride_x = 1;
+    static constexpr int pad_top = 1;
+    static constexpr int pad_left = 1;
+    static constexpr int pad_bottom = 1;
+    static constexpr int pad_right = 1;
+    static constexpr short zero_points[1] = {0};
+};
+
+struct body1_depthwise_spec {
+    using input = deepdive::beat<ap_uint<8>, 36>;
+    using output = deepdive::beat<ap_uint<8>, 4>;
+    static constexpr int pixels = 64;
+    static constexpr int groups = 8;
+    static constexpr int weight_bits = 8;
+    static constexpr int acc_bits = 19;
+    static constexpr int zero_point = 0;
+    static constexpr int q_min = 0;
+    static constexpr int q_max = 255;
+    static constexpr bool half_up = true;
+};
+
+struct body1_pointwise2_spec {
+    using input = deepdive::beat<ap_uint<8>, 4>;
+    using output = deepdive::beat<ap_uint<8>, 8>;
+    static constexpr int pixels = 64;
+    static constexpr int groups = 8;
+    static constexpr int out_groups = 1;
+    static constexpr int out_parallel = 8;
+    static constexpr int weight_bits = 8;
+    static constexpr int acc_bits = 20;
+    static constexpr int zero_point = 128;
+    static constexpr int q_min = 0;
+    static constexpr int q_max = 255;
+    static constexpr bool half_up = true;
+};
+
+struct body1_add_spec {
+    using input_a = deepdive::beat<ap_uint<8>, 8>;
+    using input_b = deepdive::beat<ap_uint<8>, 8>;
+    using output = deepdive::beat<ap_uint<8>, 8>;
+    static constexpr int pixels = 64;
+    static constexpr int groups = 1;
+    static constexpr int mult_a = 58918;
+    static constexpr int mult_b = 7425;
+    static constexpr int drop = 16;
+    static constexpr int zero_point = 128;
+    static constexpr int q_min = 0;
+    static constexpr int q_max = 255;
+    static constexpr bool half_up = true;
+    static constexpr int biases[1] = {-8491904};
+};
+
+}  // namespace
+
+void body1_unit(
+    hls::stream<body1_input>& input,
+    hls::stream<body1_output>& output,
+    int frames) {
+#pragma HLS interface axis port=input
+#pragma HLS interface axis port=output
+#pragma HLS interface s_axilite port=frames bundle=control
+#pragma HLS interface s_axilite port=return bundle=control
+#pragma HLS dataflow
+#pragma HLS array_reshape variable=body1_pointwise_weights dim=2 type=complete
+#pragma HLS bind_storage variable=body1_pointwise_weights type=rom_1p impl=lutram
+#pragma HLS array_reshape variable=body1_pointwise_scales dim=2 type=complete
+#pragma HLS bind_storage variable=body1_pointwise_scales type=rom_1p impl=lutram
+#pragma HLS array_reshape variable=body1_depthwise_weights dim=2 type=complete
+#pragma HLS bind_storage variable=body1_depthwise_weights type=rom_1p impl=lutram
+#pragma HLS array_reshape variable=body1_depthwise_scales dim=2 type=complete
+#pragma HLS bind_storage variable=body1_depthwise_scales type=rom_1p impl=lutram
+#pragma HLS array_reshape variable=body1_pointwise2_weights dim=2 type=complete
+#pragma HLS bind_storage variable=body1_pointwise2_weights type=rom_1p impl=lutram
+#pragma HLS array_reshape variable=body1_pointwise2_scales dim=2 type=complete
+#pragma HLS bind_storage variable=body1_pointwise2_scales type=rom_1p impl=lutram
+    hls::stream<deepdive::beat<ap_uint<8>, 8>, 49> body1_fork_main_stream("body1_fork_main_stream");
+    hls::stream<deepdive::beat<ap_uint<8>, 8>, 54> body1_fork_skip_stream("body1_fork_skip_stream");
+    hls::stream<deepdive::beat<ap_uint<8>, 4>, 49> body1_fork_main_packed_stream("body1_fork_main_packed_stream");
+    hls::stream<deepdive::beat<ap_uint<8>, 4>, 21> body1_pointwise_out_stream("body1_pointwise_out_stream");
+    hls::stream<deepdive::beat<ap_uint<8>, 36>, 63> body1_window_out_stream("body1_window_out_stream");
+    hls::stream<deepdive::beat<ap_uint<8>, 4>, 10> body1_depthwise_out_stream("body1_depthwise_out_stream");
+    hls::stream<deepdive::beat<ap_uint<8>, 8>, 33> body1_pointwise2_out_stream("body1_pointwise2_out_stream");
+
+    deepdive::fork<body1_fork_spec>(input, body1_fork_main_stream, body1_fork_skip_stream, frames);
+    deepdive::repack<body1_pointwise_repack0_spec>(body1_fork_main_stream, body1_fork_main_packed_stream, frames);
+    deepdive::dense<body1_pointwise_spec>(body1_fork_main_packed_stream, body1_pointwise_out_stream, body1_pointwise_weights, body1_pointwise_scales, frames);
+    deepdive::window<body1_window_spec>(body1_pointwise_out_stream, body1_window_out_stream, frames);
+    deepdive::depthwise<body1_depthwise_spec>(body1_window_out_stream, body1_depthwise_out_stream, body1_depthwise_weights, body1_depthwise_scales, frames);
+    deepdive::dense<body1_pointwise2_spec>(body1_depthwise_out_stream, body1_pointwise2_out_stream, body1_pointwise2_weights, body1_pointwise2_scales, frames);
+    deepdive::add<body1_add_spec>(body1_fork_skip_stream, body1_pointwise2_out_stream, output, frames);
+}

@@ -1,0 +1,106 @@
+// Compute unit body2 (body).
+// Computes:
+//   body2.expand
+//   body2.depthwise
+//   body2.project
+#include "units/body2.h"
+
+#include "deepdive/dense.h"
+#include "deepdive/depthwise.h"
+#include "deepdive/window.h"
+#include "units/body2_rom.h"
+
+namespace {
+
+struct body2_pointwise_spec {
+    using input = deepdive::beat<ap_uint<8>, 8>;
+    using output = deepdive::beat<ap_uint<8>, 1>;
+    static constexpr int pixels = 64;
+    static constexpr int groups = 1;
+    static constexpr int out_groups = 32;
+    static constexpr int out_parallel = 1;
+    static constexpr int weight_bits = 8;
+    static constexpr int acc_bits = 18;
+    static constexpr int zero_point = 0;
+    static constexpr int q_min = 0;
+    static constexpr int q_max = 255;
+    static constexpr bool half_up = true;
+};
+
+struct body2_window_spec {
+    using input = deepdive::beat<ap_uint<8>, 1>;
+    using output = deepdive::beat<ap_uint<8>, 25>;
+    static constexpr int height = 8;
+    static constexpr int width = 8;
+    static constexpr int groups = 32;
+    static constexpr int kernel_height = 5;
+    static constexpr int kernel_width = 5;
+    static constexpr int stride_y = 2;
+    static constexpr int stride_x = 2;
+    static constexpr int pad_top = 2;
+    static constexpr int pad_left = 2;
+    static constexpr int pad_bottom = 2;
+    static constexpr int pad_right = 2;
+    static constexpr short zero_points[1] = {0};
+};
+
+struct body2_depthwise_spec {
+    using input = deepdive::beat<ap_uint<8>, 25>;
+    using output = deepdive::beat<ap_uint<8>, 1>;
+    static constexpr int pixels = 16;
+    static constexpr int groups = 32;
+    static constexpr int weight_bits = 8;
+    static constexpr int acc_bits = 20;
+    static constexpr int zero_point = 0;
+    static constexpr int q_min = 0;
+    static constexpr int q_max = 255;
+    static constexpr bool half_up = true;
+};
+
+struct body2_pointwise2_spec {
+    using input = deepdive::beat<ap_uint<8>, 1>;
+    using output = deepdive::beat<ap_uint<8>, 16>;
+    static constexpr int pixels = 16;
+    static constexpr int groups = 32;
+    static constexpr int out_groups = 1;
+    static constexpr int out_parallel = 16;
+    static constexpr int weight_bits = 8;
+    static constexpr int acc_bits = 20;
+    static constexpr int zero_point = 128;
+    static constexpr int q_min = 0;
+    static constexpr int q_max = 255;
+    static constexpr bool half_up = true;
+};
+
+}  // namespace
+
+void body2_unit(
+    hls::stream<body2_input>& input,
+    hls::stream<body2_output>& output,
+    int frames) {
+#pragma HLS interface axis port=input
+#pragma HLS interface axis port=output
+#pragma HLS interface s_axilite port=frames bundle=control
+#pragma HLS interface s_axilite port=return bundle=control
+#pragma HLS dataflow
+#pragma HLS array_reshape variable=body2_pointwise_weights dim=2 type=complete
+#pragma HLS bind_storage variable=body2_pointwise_weights type=rom_1p impl=lutram
+#pragma HLS array_reshape variable=body2_pointwise_scales dim=2 type=complete
+#pragma HLS bind_storage variable=body2_pointwise_scales type=rom_1p impl=lutram
+#pragma HLS array_reshape variable=body2_depthwise_weights dim=2 type=complete
+#pragma HLS bind_storage variable=body2_depthwise_weights type=rom_1p impl=lutram
+#pragma HLS array_reshape variable=body2_depthwise_scales dim=2 type=complete
+#pragma HLS bind_storage variable=body2_depthwise_scales type=rom_1p impl=lutram
+#pragma HLS array_reshape variable=body2_pointwise2_weights dim=2 type=complete
+#pragma HLS bind_storage variable=body2_pointwise2_weights type=rom_1p impl=lutram
+#pragma HLS array_reshape variable=body2_pointwise2_scales dim=2 type=complete
+#pragma HLS bind_storage variable=body2_pointwise2_scales type=rom_1p impl=lutram
+    hls::stream<deepdive::beat<ap_uint<8>, 1>, 33> body2_pointwise_out_stream("body2_pointwise_out_stream");
+    hls::stream<deepdive::beat<ap_uint<8>, 25>, 32> body2_window_out_stream("body2_window_out_stream");
+    hls::stream<deepdive::beat<ap_uint<8>, 1>, 49> body2_depthwise_out_stream("body2_depthwise_out_stream");
+
+    deepdive::dense<body2_pointwise_spec>(input, body2_pointwise_out_stream, body2_pointwise_weights, body2_pointwise_scales, frames);
+    deepdive::window<body2_window_spec>(body2_pointwise_out_stream, body2_window_out_stream, frames);
+    deepdive::depthwise<body2_depthwise_spec>(body2_window_out_stream, body2_depthwise_out_stream, body2_depthwise_weights, body2_depthwise_scales, frames);
+    deepdive::dense<body2_pointwise2_spec>(body2_depthwise_out_stream, output, body2_pointwise2_weights, body2_pointwise2_scales, frames);
+}
