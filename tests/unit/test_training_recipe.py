@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from deepdive.errors import DeepDiveError
-from deepdive.training import Augment, Optimizer, Recipe, Schedule, read_recipe
+from deepdive.training import Augment, Optimizer, Recipe, Schedule, parse_setting, read_recipe
 from deepdive.training.tensorboard import FILE_NAME, masked_crc, write_events
 
 RECIPES = sorted((Path(__file__).resolve().parents[2] / "recipes").glob("*.toml"))
@@ -62,6 +62,35 @@ def test_bad_flags_are_refused_by_name() -> None:
         read_recipe(None, {"batch_size": 1})
     with pytest.raises(DeepDiveError, match=r"^There is no recipe 'nowhere.toml'; name a TOML file\.$"):
         read_recipe("nowhere.toml")
+
+
+def test_settings_from_the_command_line() -> None:
+    texts = ("augment.flip=true", "optimizer.momentum=0.5", "schedule.decay=cosine", "epochs=7")
+    recipe = read_recipe(None, dict(parse_setting(text) for text in texts))
+    assert recipe == Recipe(
+        epochs=7,
+        augment=Augment(flip=True),
+        optimizer=Optimizer(momentum=0.5),
+        schedule=Schedule(decay="cosine"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("epochs", r"'epochs' sets nothing; write NAME=VALUE"),
+        ("speed=9", r"^The recipe: speed = 9: extra inputs are not permitted\.$"),
+        ("augment.flip=perhaps", r"^The recipe: augment.flip = 'perhaps': input should be a valid boolean"),
+    ],
+)
+def test_bad_settings_are_refused(text: str, words: str) -> None:
+    with pytest.raises(DeepDiveError, match=words):
+        read_recipe(None, dict([parse_setting(text)]))
+
+
+def test_a_single_value_has_no_parts() -> None:
+    with pytest.raises(DeepDiveError, match=r"^The recipe has no 'epochs.few'; 'epochs' is a single value\.$"):
+        read_recipe(None, {"epochs": 3, "epochs.few": 1})
 
 
 def test_crc_is_castagnolis() -> None:

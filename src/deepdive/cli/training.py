@@ -22,6 +22,9 @@ def train(
     batch_size: Annotated[int | None, typer.Option(help="Images of a step, over all processes.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="At its peak.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of every random number.")] = None,
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", help="Any value of the recipe: NAME=VALUE, as augment.flip=true.")
+    ] = None,
     width: Annotated[float | None, typer.Option(help="Width multiplier.")] = None,
     resolution: Annotated[int | None, typer.Option(help="Input height and width in pixels.")] = None,
     pretrained: Annotated[bool, typer.Option("--pretrained", help="Start from the zoo's pretrained weights.")] = False,
@@ -35,13 +38,14 @@ def train(
     Examples: `deepdive train efficientnet_compact_32 --data digits -o run/`,
     `torchrun --nproc-per-node 2 -m deepdive train mobilenet_v2_32 --data cifar10/ -o run/`
     """
-    from deepdive.training import Wish, progress_bar, read_recipe, start_training
+    from deepdive.training import Wish, parse_setting, progress_bar, read_recipe, start_training
 
     flags = {
         "epochs": epochs,
         "batch_size": batch_size,
         "optimizer.learning_rate": learning_rate,
         "seed": seed,
+        **dict(parse_setting(one) for one in setting or ()),
     }
     wish = Wish(
         model=model,

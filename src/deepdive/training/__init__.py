@@ -8,7 +8,7 @@ from deepdive.training.evaluate import Score, evaluate
 from deepdive.training.hooks import Distill, FreezeBatchNorm, Hook
 from deepdive.training.image_set import Data, ImageSet, Skipped
 from deepdive.training.loop import Job, Trained, train
-from deepdive.training.recipe import Optimizer, Recipe, Schedule, read_recipe
+from deepdive.training.recipe import Optimizer, Recipe, Schedule, parse_setting, read_recipe
 from deepdive.training.start import Wish, start_training
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "Wish",
     "evaluate",
     "open_data",
+    "parse_setting",
     "progress_bar",
     "raw_pixels",
     "read_recipe",

@@ -144,9 +144,28 @@ def read_recipe(path: str | Path | None = None, overrides: Mapping[str, Any] | N
         raise DeepDiveError(f"{where}: {name} = {first['input']!r}: {first['msg'].lower()}.") from None
 
 
+def parse_setting(text: str) -> tuple[str, Any]:
+    """`optimizer.momentum=0.8` as name and value; a value that TOML does not know is a word.
+
+    Raises
+    ------
+    DeepDiveError
+        When there is no `=` in it.
+    """
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise DeepDiveError(f"'{text}' sets nothing; write NAME=VALUE, such as optimizer.momentum=0.8.")
+    try:
+        return name, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return name, value
+
+
 def put(values: dict[str, Any], name: str, value: Any) -> None:
     """Set `values[a][b]` for the name `a.b`."""
     *tables, last = name.split(".")
     for table in tables:
         values = values.setdefault(table, {})
+        if not isinstance(values, dict):
+            raise DeepDiveError(f"The recipe has no '{name}'; '{table}' is a single value.")
     values[last] = value
