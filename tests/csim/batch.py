@@ -16,8 +16,10 @@ from deepdive.qnet import QNet
 from deepdive.simulation.compare import compare
 from deepdive.simulation.csim import read_maps, write_input
 
-INCLUDES = ("-I.", "-Iinclude")
-FLAGS = ("-std=c++17", "-O0", "-fsanitize=undefined", "-fno-sanitize-recover=all", "-Wall", "-Wextra", "-Werror")
+OURS = ("-I.", "-Iinclude", "-fsanitize=undefined", "-fno-sanitize-recover=all")
+"""The stand-in headers, and an end to any undefined behaviour."""
+
+FLAGS = ("-std=c++17", "-O0", "-Wall", "-Wextra", "-Werror")
 QUIET = ("-Wno-unknown-pragmas", "-Wno-unused-label")
 
 
@@ -31,12 +33,12 @@ class Case:
     frames_a_call: int
 
 
-def check_cases(cases: Sequence[Case], folder: Path, includes: Sequence[str] = INCLUDES) -> None:
+def check_cases(cases: Sequence[Case], folder: Path, headers: Sequence[str] = OURS) -> None:
     """Compile and run all cases; every unit's output must be equal to the reference's."""
     copy_library(folder)
     (folder / "units").mkdir()
-    headers = sorted(f"deepdive/{path.name}" for path in (folder / "deepdive").iterdir())
-    lines = [f'#include "{header}"' for header in (*headers, "testbench/bench.h")]
+    library = sorted(f"deepdive/{path.name}" for path in (folder / "deepdive").iterdir())
+    lines = [f'#include "{header}"' for header in (*library, "testbench/bench.h")]
     calls = []
     for index, case in enumerate(cases):
         units = [unit_code(unit, case.net) for unit in case.design.units]
@@ -56,7 +58,7 @@ def check_cases(cases: Sequence[Case], folder: Path, includes: Sequence[str] = I
         calls.append(f"    {{ char* words[] = {{{texts}}}; if (case{index}::main({len(words)}, words)) return 1; }}")
     lines += ["int main() {", *calls, "    return 0;", "}", ""]
     (folder / "all.cpp").write_text("\n".join(lines))
-    command = ["g++", *FLAGS, *QUIET, *includes, "-o", "all", "all.cpp"]
+    command = ["g++", *FLAGS, *QUIET, *headers, "-o", "all", "all.cpp"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     ran = subprocess.run(["./all"], cwd=folder, capture_output=True, text=True, check=False)
