@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from deepdive.errors import DeepDiveError
 from deepdive.files import write_text
+from deepdive.training import metrics, tensorboard
 from deepdive.training.bar import Standing, Watcher
 from deepdive.training.batches import Batch, Batches, Inputs
 from deepdive.training.checkpoint import Identity, Position, digest, load, save, save_network
@@ -27,7 +28,6 @@ from deepdive.training.evaluate import Score, partial_sums, score_of
 from deepdive.training.finite import bad_tensor, where_it_broke
 from deepdive.training.hooks import Hook, loss_of
 from deepdive.training.image_set import Data
-from deepdive.training.metrics import write_metrics
 from deepdive.training.optimize import make_optimizer, rate_at, set_rate
 from deepdive.training.order import Order
 from deepdive.training.recipe import Recipe
@@ -151,11 +151,12 @@ class Training:
             self.watcher.say(f"Resuming at epoch {self.position.epoch + 1}, step {self.position.step + 1}.")
         if self.is_main:
             self.job.out.mkdir(parents=True, exist_ok=True)
-            for stale in self.job.out.glob(f".{CHECKPOINT}.*"):  # left by a process that was killed while writing
-                stale.unlink()
+            for name in (CHECKPOINT, NETWORK, FACTS, metrics.FILE_NAME, tensorboard.FILE_NAME):
+                for stale in self.job.out.glob(f".{name}.*"):  # left by a process that was killed while writing
+                    stale.unlink()
             write_text(self.job.out / FACTS, json.dumps({**asdict(self.identity), **self.job.facts}, indent=1) + "\n")
             if self.position.rows:
-                write_metrics(self.job.out, self.position.rows)
+                metrics.write_metrics(self.job.out, self.position.rows)
         self.accelerator.wait_for_everyone()
 
     def run_epoch(self, parallel: nn.Module, epoch: int) -> None:
@@ -191,9 +192,10 @@ class Training:
         )
         self.position = Position(epoch=epoch + 1, rows=here.rows)
         if self.is_main:
-            self.save()
+            # The checkpoint comes last: killed before it, the epoch is trained again and these are written again.
             save_network(self.job.out / NETWORK, self.network)
-            write_metrics(self.job.out, here.rows)
+            metrics.write_metrics(self.job.out, here.rows)
+            self.save()
 
     def run_step(self, parallel: nn.Module, batch: Batch) -> None:
         """One step of the optimizer on one global batch."""
@@ -275,7 +277,7 @@ class Training:
         rows, file = tuple(self.position.rows), self.job.out / NETWORK
         images = len(self.data.test)
         last = rows[-1]
-        if self.is_main and not file.is_file():  # killed between the last checkpoint and this file
+        if self.is_main and not file.is_file():  # removed since the training ended
             save_network(file, self.network)
         return Trained(
             rows, Score(round(last["test_accuracy"] * images), images, last["test_loss"]), file, self.is_main
