@@ -187,7 +187,7 @@ def window_case(spec: ConvSpec, lanes: int) -> StageCase:
     return StageCase(spec.name, stage_component(stage, QNet("n", x, (conv,))), (beats(codes, lanes),), (wanted,))
 
 
-def dense_case(spec: ConvSpec, in_lanes: int, out_parallel: int, out_lanes: int) -> StageCase:
+def dense_case(spec: ConvSpec, in_lanes: int, out_parallel: int, out_lanes: int, weights: str = "on_chip") -> StageCase:
     conv, x, rng = random_conv(spec)
     taps = spec.kernel[0] * spec.kernel[1]
     seen = FeatureMap("w", (*conv.output.shape[:2], x.shape[2]), x.bits, x.signed)
@@ -201,6 +201,7 @@ def dense_case(spec: ConvSpec, in_lanes: int, out_parallel: int, out_lanes: int)
         weight_bits=spec.bits[1],
         requantizer=requantizer(conv, x),
         conv_groups=spec.groups,
+        weights=weights,  # type: ignore[arg-type]
     )
     codes = random_codes(rng, x)
     wanted = beats(reference(conv, (x,), (codes,)), out_lanes)

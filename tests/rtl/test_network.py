@@ -1,4 +1,4 @@
-"""Whole designs in RTL: every unit's output, cycles against the model, back-pressure, and what is said when they stop."""
+"""Whole designs in RTL: every unit against the reference, cycles against the model, and what is said on a stop."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
-from networks import Block, Numbers, Separable, four_block_network, random_codes, separable_networks
 
 from deepdive.backends.verilog import write_project
 from deepdive.compiler.compile import compile as compile_network
@@ -17,6 +16,7 @@ from deepdive.qnet import QNet
 from deepdive.simulation.bench import Run
 from deepdive.simulation.compare import compare
 from deepdive.simulation.rtl import RtlSimulation, compile_simulator, simulate
+from networks import Block, Numbers, Separable, four_block_network, random_codes, separable_networks
 
 FRAMES = 3
 

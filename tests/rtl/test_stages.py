@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,12 @@ def cases() -> list[StageCase]:
         dense_case(ConvSpec("dense_grouped", 28, (2, 2), (6, 4), groups=2), 3, 4, 2),
         dense_case(ConvSpec("dense_imported", 29, (2, 2), (6, 4), weight_zero_point=True), 2, 2, 1),
         dense_case(ConvSpec("dense_linear", 30, (1, 1), (16, 10), bits=(8, 2, 8)), 4, 5, 5),
+        dense_case(ConvSpec("dense_external", 35, (2, 2), (6, 4), bits=(8, 5, 8)), 2, 2, 1, "external"),
+        dense_case(ConvSpec("dense_packed", 36, (3, 2), (6, 8), bits=(8, 4, 8)), 2, 4, 2),
+        dense_case(ConvSpec("dense_packed_odd", 37, (2, 2), (8, 3), bits=(8, 3, 8)), 8, 3, 3),
+        dense_case(ConvSpec("dense_packed_long", 38, (1, 2), (72, 2), bits=(8, 4, 8)), 72, 2, 2),
+        dense_case(ConvSpec("dense_packed_full", 40, (1, 2), (64, 2), bits=(8, 4, 8)), 64, 2, 2),
+        dense_case(ConvSpec("dense_packed_signed", 39, (2, 2), (6, 6), bits=(8, 4, 8), signed=(True, False)), 3, 2, 1),
         depthwise_case(ConvSpec("depthwise_3x3", 31, (4, 5), (6, 6), (3, 3), padding=SAME3, groups=6), 2),
         depthwise_case(ConvSpec("depthwise_5x5", 32, (5, 5), (4, 4), (5, 5), (2, 2), (2, 2, 2, 2), 4, (8, 4, 8)), 4),
         depthwise_case(
@@ -97,11 +104,10 @@ CASES = {case.name: case for case in cases()}
 
 def dut(case: StageCase) -> Dut:
     stage = case.stage
-    return Dut(
-        case.name,
-        tuple(Port.of(f"input{i}", s) for i, s in enumerate(stage.inputs)),
-        tuple(Port.of(f"output{i}", s) for i, s in enumerate(stage.outputs)),
-    )
+    inputs = tuple(Port.of(f"input{i}", s) for i, s in enumerate(stage.inputs))
+    if case.component.weight_stream:
+        inputs = (*inputs, replace(Port.of("weights", case.component.weight_stream), repeat=True))
+    return Dut(case.name, inputs, tuple(Port.of(f"output{i}", s) for i, s in enumerate(stage.outputs)))
 
 
 @pytest.fixture(scope="session")
@@ -116,6 +122,8 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     verilog = "\n".join(emit(modules).values())
     (folder / "stages.v").write_text(verilog + memory_modules() + bench_verilog([dut(case) for case in CASES.values()]))
     for case in CASES.values():
+        for image in case.component.external:
+            (folder / f"{tap_name(case.name, 'weights')}.stimulus").write_text(image.text())
         for i, (stream, codes) in enumerate(zip(case.stage.inputs, case.inputs, strict=True)):
             write_codes(folder / f"{tap_name(case.name, f'input{i}')}.stimulus", stream, codes)
     (folder / "main.cpp").write_text(part("main.cpp"))

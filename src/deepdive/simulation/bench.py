@@ -18,13 +18,17 @@ PARTS = ("stream_source.v", "stream_sink.v", "stream_monitor.v")
 
 @dataclass(frozen=True)
 class Port:
-    """A stream port of a module: its name for files, and the module's payload, valid and ready."""
+    """A stream port of a module: its name for files, and the module's payload, valid and ready.
+
+    An input with `repeat` gets its beats over and over again.
+    """
 
     name: str
     stream: Stream
     payload: str
     valid: str
     ready: str
+    repeat: bool = False
 
     @classmethod
     def of(cls, name: str, stream: Stream) -> Port:
@@ -32,9 +36,9 @@ class Port:
         return cls(name, stream, f"{name}__payload", f"{name}__valid", f"{name}__ready")
 
     @classmethod
-    def axi(cls, name: str, stream: Stream) -> Port:
+    def axi(cls, name: str, stream: Stream, *, repeat: bool = False) -> Port:
         """An AXI-Stream port; `stream` is what its data hold."""
-        return cls(name, stream, f"{name}_tdata", f"{name}_tvalid", f"{name}_tready")
+        return cls(name, stream, f"{name}_tdata", f"{name}_tvalid", f"{name}_tready", repeat)
 
 
 @dataclass(frozen=True)
@@ -105,12 +109,14 @@ def bench_verilog(duts: Sequence[Dut]) -> str:
             handshake = f".clk(clk), .rst(rst), .seed(seed), .ready({signals['ready']})"
             if is_input:
                 offer = f".payload({signals['payload']}), .valid({signals['valid']}), .pause(pause_sources)"
-                parameters = f'.WIDTH({port.stream.beat_bits}), .FILE("{name}.stimulus"), .ID({number})'
+                file = f'.FILE("{name}.stimulus"), .REPEAT({port.repeat:d})'
+                parameters = f".WIDTH({port.stream.beat_bits}), .ID({number}), {file}"
                 body.append(f"stream_source #({parameters}) source_{wire} ({handshake}, {offer});")
             else:
                 body.append(f"stream_sink #(.ID({number})) sink_{wire} ({handshake}, .pause(pause_sinks));")
             body.append(monitor(wire, name, port.stream, signals, record=not is_input, bound=False))
-            watched.append(wire)
+            if not port.repeat:
+                watched.append(wire)
         body.append(f"{dut.name} {dut.name}_dut ({', '.join(connections)});")
     complete = " & ".join(f"complete_{wire}" for wire in watched)
     moved = " | ".join(f"moved_{wire}" for wire in watched)

@@ -14,6 +14,8 @@ from deepdive.backends.build import Build
 from deepdive.backends.verilog import FILE_LIST, TOP
 from deepdive.compiler.design import Design
 from deepdive.errors import CheckFailed, DeepDiveError
+from deepdive.hardware.rtl.accelerator import weight_port
+from deepdive.hardware.rtl.unit import weight_streams
 from deepdive.hardware.stages import Stage
 from deepdive.hardware.stream import Stream
 from deepdive.hardware.units import Unit
@@ -127,7 +129,9 @@ def accelerator(design: Design) -> Dut:
     source, result = (
         stream.model_copy(update={"bits": BYTE}) for stream in (design.units[0].input, design.units[-1].output)
     )
-    return Dut(TOP, (Port.axi("s_axis", source),), (Port.axi("m_axis", result),))
+    weights = (stream for unit in design.units for stream in weight_streams(unit))
+    inputs = (Port.axi("s_axis", source), *(Port.axi(weight_port(stream), stream, repeat=True) for stream in weights))
+    return Dut(TOP, inputs, (Port.axi("m_axis", result),))
 
 
 def observers(design: Design) -> list[str]:
@@ -161,8 +165,11 @@ def simulate(program: Path, design: Design, net: QNet, images: np.ndarray, how: 
         folder = Path(name)
         for image in program.parent.parent.glob("*.mem"):
             (folder / image.name).symlink_to(image.resolve())
-        port = accelerator(design).inputs[0]
+        port, *weights = accelerator(design).inputs
         write_codes(folder / f"{tap_name(TOP, port.name)}.stimulus", port.stream, beats(images, source))
+        for port in weights:
+            codes = np.fromfile(program.parent.parent / f"{port.stream.name}.bin", dtype=np.uint8)
+            write_codes(folder / f"{tap_name(TOP, port.name)}.stimulus", port.stream, codes)
         _, complete = run_bench(program, how, folder)
         if not complete:
             arrived = len(traffic(folder, tap_name(TOP, "m_axis")).frames)

@@ -9,7 +9,7 @@ from amaranth.hdl import Elaboratable
 from deepdive.backends.verilog.emit import emit
 from deepdive.backends.verilog.vivado import packaging_script
 from deepdive.compiler.design import Design
-from deepdive.files import write_text
+from deepdive.files import write_bytes, write_text
 from deepdive.hardware.rtl.accelerator import AcceleratorComponent
 from deepdive.hardware.rtl.mac_column import MacColumn
 from deepdive.hardware.rtl.memories import MEMORY_MODULES, memory_modules
@@ -25,7 +25,7 @@ def write_project(design: Design, net: QNet, folder: Path) -> None:
     """Write the project into `folder`, which exists.
 
     ``$readmemh`` finds the weights (``*.mem``) when the simulator or the synthesis runs in this folder, or when they
-    are among Vivado's sources, as `package.tcl` puts them.
+    are among Vivado's sources, as `package.tcl` puts them. Weights of external memory lie in ``*.bin``.
 
     Raises
     ------
@@ -45,5 +45,7 @@ def write_project(design: Design, net: QNet, folder: Path) -> None:
     for unit in units.values():
         for image in unit.roms:
             write_text(folder / f"{image.name}.mem", image.text())
+        for image in unit.external:
+            write_bytes(folder / f"{image.name}.bin", image.data())
     write_text(folder / FILE_LIST, "".join(f"{name}\n" for name in names))
     write_text(folder / VIVADO_SCRIPT, packaging_script(design, TOP))

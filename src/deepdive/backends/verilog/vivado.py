@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from deepdive.compiler.design import Design
+from deepdive.hardware.rtl.accelerator import weight_port
+from deepdive.hardware.rtl.unit import weight_streams
 
 
 def packaging_script(design: Design, top: str) -> str:
     """Tcl for ``vivado -mode batch -source package.tcl``, run in the project's folder: writes the folder ``ip``."""
+    ports = [weight_port(stream) for unit in design.units for stream in weight_streams(unit)]
+    weights = "".join(f"ipx::associate_bus_interfaces -busif {port} -clock clk $core\n" for port in ports)
     return f"""# Packages the accelerator as an IP core in ./ip. In this folder: vivado -mode batch -source package.tcl
 create_project -in_memory -part {design.board.part}
 add_files [glob *.v]
@@ -20,7 +24,7 @@ ipx::infer_bus_interface clk xilinx.com:signal:clock_rtl:1.0 $core
 ipx::associate_bus_interfaces -busif s_axis -clock clk $core
 ipx::associate_bus_interfaces -busif m_axis -clock clk $core
 ipx::associate_bus_interfaces -busif s_axi -clock clk $core
-ipx::create_xgui_files $core
+{weights}ipx::create_xgui_files $core
 ipx::update_checksums $core
 ipx::check_integrity $core
 ipx::save_core $core

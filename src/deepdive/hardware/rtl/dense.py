@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, ClockSignal, Instance, Module, Mux, ResetSignal, Signal, Value
+from dataclasses import replace
+
+import numpy as np
+from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Mux, ResetSignal, Signal, Value
 
 from deepdive.errors import DeepDiveError
 from deepdive.hardware.constants import convolution_scales, dense_weights
 from deepdive.hardware.rtl.component import StageComponent
 from deepdive.hardware.rtl.counters import counter, delayed, next_in
 from deepdive.hardware.rtl.mac_column import MacShape
-from deepdive.hardware.rtl.memories import add_ram, address_bits, field_bits, read_rom, rom_image, signed_bits
+from deepdive.hardware.rtl.memories import RomImage, add_ram, address_bits, field_bits, read_rom, rom_image, signed_bits
 from deepdive.hardware.rtl.requantizer import Accumulators, RequantizerComponent, Rescaling
 from deepdive.hardware.stages.dense import Dense
 from deepdive.qnet.feature_map import FeatureMap
 from deepdive.qnet.ops import Conv
+
+PACKED_WEIGHT_BITS = 4
+"""Weights of at most so many bits share DSPs, two output channels a multiplier."""
 
 
 class DenseComponent(StageComponent):
@@ -25,27 +31,37 @@ class DenseComponent(StageComponent):
 
     def __init__(self, stage: Dense, node: Conv, x: FeatureMap) -> None:
         super().__init__(stage)
-        if stage.weights == "external":
-            raise DeepDiveError(f"'{stage.name}' reads its weights from external memory; RTL holds them on chip only.")
         self.stage = stage
         words = dense_weights(stage, node).transpose(0, 2, 1)  # (step, column, operand)
         self.shape = MacShape(
             inputs=stage.input.taps * stage.input.lanes,
             x_bits=stage.input.bits,
             x_signed=stage.input.signed,
-            w_bits=signed_bits(words),
+            w_bits=max(stage.weight_bits, signed_bits(words)),
             acc_bits=stage.requantizer.acc_bits,
             accumulate=stage.input.groups > 1,
         )
+        if self.shape.w_bits <= PACKED_WEIGHT_BITS and stage.out_parallel > 1:
+            self.shape = replace(self.shape, pair=True)
         self.columns.add(self.shape)
-        memory = self.memory("weights")
-        self.weights = rom_image(f"{stage.name}_weights", memory, [field_bits(words, self.shape.w_bits)])
+        self.image = self._image(field_bits(words, self.shape.w_bits))
         self.requantizer = RequantizerComponent(
             Accumulators(stage.output, self.shape.acc_bits, node.acc_range(x)),
             Rescaling(node.output, node.requantize, convolution_scales(stage, node, x)),
             stage.name,
         )
-        self.roms = [self.weights, *self.requantizer.roms]
+        self.external = [self.image] if self.weight_stream else []
+        self.roms = [*([] if self.weight_stream else [self.image]), *self.requantizer.roms]
+
+    def _image(self, bits: np.ndarray) -> RomImage:
+        """The weight words of a pixel: a ROM, or what external memory must hold."""
+        name = f"{self.stage.name}_weights"
+        if self.weight_stream is None:
+            return rom_image(name, self.memory("weights"), [bits])
+        room = self.weight_stream.beat_bits
+        if bits.shape[1] > room:
+            raise DeepDiveError(f"'{self.stage.name}': its weights need {self.shape.w_bits} bits, more than declared.")
+        return RomImage(name, np.pad(bits, ((0, 0), (0, room - bits.shape[1]))), "external")
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -54,13 +70,19 @@ class DenseComponent(StageComponent):
         m.d.comb += advance.eq(~self.output0.valid | self.output0.ready)
         in_group, out_group = counter(stage.input.groups, "in_group"), counter(stage.out_groups, "out_group")
         fresh, first, last = Signal(), Signal(), Signal()
+        have_pixel, have_weights = Signal(name="have_pixel"), Signal(name="have_weights")
         m.d.comb += [
             fresh.eq(out_group == 0),
             first.eq(in_group == 0),
             last.eq(in_group == stage.input.groups - 1),
-            fire.eq(advance & (~fresh | self.input0.valid)),
-            self.input0.ready.eq(advance & fresh),
+            have_pixel.eq(~fresh | self.input0.valid),
+            fire.eq(advance & have_pixel & have_weights),
+            self.input0.ready.eq(advance & fresh & have_weights),
         ]
+        if self.weight_stream:
+            m.d.comb += [have_weights.eq(self.weights.valid), self.weights.ready.eq(advance & have_pixel)]
+        else:
+            m.d.comb += have_weights.eq(1)
         with m.If(fire):
             m.d.sync += in_group.eq(next_in(in_group, stage.input.groups))
             with m.If(last):
@@ -72,8 +94,8 @@ class DenseComponent(StageComponent):
         add = delayed(m, fire, sums, advance, "add")
         clear = delayed(m, first, sums, advance, "clear")
         done = delayed(m, fire & last, 1 + shape.latency, advance, "done")
-        columns = self._columns(m, advance, pixel, word, add, clear)
-        self._drain(m, advance, done, columns)
+        finished = self._columns(m, advance, pixel, word, add, clear)
+        self._drain(m, advance, done, finished)
         return m
 
     def _pixel(self, m: Module, advance: Value, take: Value, group: Signal, fresh: Value) -> Value:
@@ -99,18 +121,27 @@ class DenseComponent(StageComponent):
 
     def _weights(self, m: Module, advance: Value, fire: Value) -> Signal:
         """The weight word of the step before."""
-        address = Signal(address_bits(self.weights.depth), name="address")
-        if self.weights.depth > 1:
+        if self.weight_stream:
+            word = Signal(self.image.width, name="word", reset_less=True)
             with m.If(fire):
-                m.d.sync += address.eq(next_in(address, self.weights.depth))
-        return read_rom(m, self.weights, enable=advance, address=address)
+                m.d.sync += word.eq(self.weights.payload)
+            return word
+        address = Signal(address_bits(self.image.depth), name="address")
+        if self.image.depth > 1:
+            with m.If(fire):
+                m.d.sync += address.eq(next_in(address, self.image.depth))
+        return read_rom(m, self.image, enable=advance, address=address)
 
-    def _columns(self, m: Module, advance: Value, pixel: Value, word: Signal, add: Value, clear: Value) -> list[Signal]:
-        """The multiplier array: the accumulator of each column."""
-        width = self.shape.inputs * self.shape.w_bits
+    def _columns(self, m: Module, advance: Value, pixel: Value, word: Signal, add: Value, clear: Value) -> Value:
+        """The multiplier array: the accumulator of each column, the first lowest."""
+        columns = self.shape.columns
+        width = columns * self.shape.inputs * self.shape.w_bits
         accumulators = []
-        for column in range(self.stage.out_parallel):
-            acc = Signal(self.shape.acc_bits, name=f"acc{column}")
+        for column in range(0, self.stage.out_parallel, columns):
+            acc = Signal(columns * self.shape.acc_bits, name=f"acc{column}")
+            # The last pair of an odd number of columns lacks its second one: its weights read as zeros.
+            start = column // columns * width
+            weights = Cat(word[start : start + width], Const(0, max(0, start + width - len(word))))
             control = {"i_add": add, "i_clear": clear} if self.shape.accumulate else {}
             m.submodules[f"column{column}"] = Instance(
                 self.shape.name,
@@ -118,14 +149,14 @@ class DenseComponent(StageComponent):
                 i_rst=ResetSignal(),
                 i_enable=advance,
                 i_x=pixel,
-                i_w=word[column * width : (column + 1) * width],
+                i_w=weights,
                 o_acc=acc,
                 **control,
             )
             accumulators.append(acc)
-        return accumulators
+        return Cat(accumulators)[: self.stage.out_parallel * self.shape.acc_bits]
 
-    def _drain(self, m: Module, advance: Value, done: Value, columns: list[Signal]) -> None:
+    def _drain(self, m: Module, advance: Value, done: Value, finished: Value) -> None:
         """Finished accumulators go through the requantizers, `output.lanes` a step, while the next ones grow."""
         stage = self.stage
         m.submodules.requantizer = requantizer = self.requantizer
@@ -136,7 +167,6 @@ class DenseComponent(StageComponent):
         ]
         beat = stage.output.lanes * self.shape.acc_bits
         turns = stage.out_parallel // stage.output.lanes
-        finished = Cat(columns)
         if turns == 1:
             m.d.comb += [requantizer.valid.eq(done), requantizer.acc.eq(finished)]
             return

@@ -1,20 +1,25 @@
-"""One column of a multiplier array: products, a pipelined adder tree, an accumulator."""
+"""A column of a multiplier array, or two that share their DSPs: products, a pipelined adder tree, an accumulator."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from amaranth.hdl import Module, Mux, Shape, Signal, Value, signed
+from amaranth.hdl import Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-RADIX = 4
-"""Operands that an adder level sums before a register: two levels of two-input adders a clock cycle."""
+from deepdive.hardware.rtl.adder_tree import AdderTree, tree_levels
+
+FIELD_BITS = 18
+"""Distance of the two products that share a DSP48E2: ``((w1 << 18) + w0) * x`` needs 27 x 18 bits for 8-bit weights."""
 
 
 @dataclass(frozen=True)
 class MacShape:
-    """What a column computes: ``sum(x[i] * w[i])`` over `inputs` products a cycle, modulo ``2**acc_bits``."""
+    """What a column computes: ``sum(x[i] * w[i])`` over `inputs` products a cycle, modulo ``2**acc_bits``.
+
+    With `pair` it computes two columns that read the same x, a multiplier for both.
+    """
 
     inputs: int
     x_bits: int
@@ -22,26 +27,37 @@ class MacShape:
     w_bits: int
     acc_bits: int
     accumulate: bool
+    pair: bool = False
 
     @property
     def name(self) -> str:
         """Names the column's Verilog module: equal shapes share one."""
         sign = "s" if self.x_signed else "u"
-        tail = "_accumulate" if self.accumulate else ""
+        tail = ("_pair" if self.pair else "") + ("_accumulate" if self.accumulate else "")
         return f"deepdive_mac_{self.inputs}x{sign}{self.x_bits}_w{self.w_bits}_acc{self.acc_bits}{tail}"
 
     @property
-    def tree_levels(self) -> int:
-        """Registered levels of the adder tree."""
-        levels, operands = 0, self.inputs
-        while operands > 1:
-            operands, levels = -(-operands // RADIX), levels + 1
-        return levels
+    def columns(self) -> int:
+        return 2 if self.pair else 1
+
+    @property
+    def packed_terms(self) -> int:
+        """Products whose sum the lower of two packed fields holds: 64 for 4-bit weights and 8-bit codes."""
+        largest = 1 << (self.x_bits - 1) if self.x_signed else (1 << self.x_bits) - 1
+        return ((1 << (FIELD_BITS - 1)) - 1) // (largest << (self.w_bits - 1))
+
+    @property
+    def chunk(self) -> int:
+        """Products that are summed before packed fields are taken apart; all of them where nothing is packed."""
+        if not self.pair:
+            return self.inputs
+        chunks = -(-self.inputs // self.packed_terms)
+        return -(-self.inputs // chunks)
 
     @property
     def sum_latency(self) -> int:
-        """Enabled cycles from the operands to their sum: operand registers, product registers, the tree."""
-        return 2 + self.tree_levels
+        """Enabled cycles from the operands to their sum: operand registers, product registers, the trees."""
+        return 2 + tree_levels(self.chunk) + tree_levels(-(-self.inputs // self.chunk))
 
     @property
     def latency(self) -> int:
@@ -57,19 +73,19 @@ class MacColumn(wiring.Component):
     enable
         The pipeline moves.
     x, w
-        Operands, `inputs` of each, lowest first; w is signed.
+        Operands, `inputs` of each, lowest first; w is signed, and holds the second column after the first.
     add, clear
         At the accumulator, `MacShape.sum_latency` cycles after the operands: take this sum; forget the sums before it.
     acc
-        The accumulator (the sum itself where nothing accumulates).
+        The accumulator of each column (the sum itself where nothing accumulates).
     """
 
     def __init__(self, shape: MacShape) -> None:
         members = {
             "enable": In(1),
             "x": In(shape.inputs * shape.x_bits),
-            "w": In(shape.inputs * shape.w_bits),
-            "acc": Out(signed(shape.acc_bits)),
+            "w": In(shape.columns * shape.inputs * shape.w_bits),
+            "acc": Out(shape.columns * shape.acc_bits),
         }
         if shape.accumulate:
             members |= {"add": In(1), "clear": In(1)}
@@ -79,42 +95,54 @@ class MacColumn(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         shape = self.shape
-        x, w = Signal.like(self.x, reset_less=True, name="x_r"), Signal.like(self.w, reset_less=True, name="w_r")
-        with m.If(self.enable):
-            m.d.sync += [x.eq(self.x), w.eq(self.w)]
-        products = []
-        for index in range(shape.inputs):
-            code = x.word_select(index, shape.x_bits)
-            weight = w.word_select(index, shape.w_bits).as_signed()
-            product = (code.as_signed() if shape.x_signed else code) * weight
-            products.append(self._register(m, product, f"product{index}"))
-        total = self._tree(m, products)
-        if not shape.accumulate:
-            m.d.comb += self.acc.eq(total)
-            return m
-        with m.If(self.enable & self.add):
-            m.d.sync += self.acc.eq(Mux(self.clear, 0, self.acc) + total)
+        totals = self._packed_sums(m) if shape.pair else [self._sum(m)]
+        for column, total in enumerate(totals):
+            acc = self.acc.word_select(column, shape.acc_bits)
+            if not shape.accumulate:
+                m.d.comb += acc.eq(total)
+                continue
+            register = Signal(signed(shape.acc_bits), name=f"acc{column}")
+            m.d.comb += acc.eq(register)
+            with m.If(self.enable & self.add):
+                m.d.sync += register.eq(Mux(self.clear, 0, register) + total)
         return m
 
-    def _register(self, m: Module, value: Value, name: str) -> Signal:
-        width = min(Shape.cast(value.shape()).width, self.shape.acc_bits)
-        register = Signal(signed(width), name=name, reset_less=True)
+    def _operand(self, m: Module, index: int) -> Value:
+        """A code, registered."""
+        shape = self.shape
+        kind = signed(shape.x_bits) if shape.x_signed else shape.x_bits
+        register = Signal(kind, name=f"x{index}", reset_less=True)
         with m.If(self.enable):
-            m.d.sync += register.eq(value)
+            m.d.sync += register.eq(self.x.word_select(index, shape.x_bits))
         return register
 
-    def _tree(self, m: Module, operands: list[Signal]) -> Signal:
-        level = 0
-        while len(operands) > 1:
-            groups = [operands[i : i + RADIX] for i in range(0, len(operands), RADIX)]
-            operands = [self._register(m, balanced(group), f"sum{level}_{i}") for i, group in enumerate(groups)]
-            level += 1
-        return operands[0]
+    def _weight(self, index: int, column: int = 0) -> Value:
+        return self.w.word_select(column * self.shape.inputs + index, self.shape.w_bits).as_signed()
 
+    def _sum(self, m: Module) -> Value:
+        """The sum of a single column."""
+        tree = AdderTree(m, self.enable, self.shape.acc_bits)
+        products = []
+        for index in range(self.shape.inputs):
+            weight = tree.register(self._weight(index), f"w{index}")
+            products.append(tree.register(self._operand(m, index) * weight, f"product{index}"))
+        return tree.total(products, "sum")
 
-def balanced(values: list[Value]) -> Value:
-    """Sum of up to four values, two and two."""
-    if len(values) == 1:
-        return values[0]
-    half = (len(values) + 1) // 2
-    return balanced(values[:half]) + balanced(values[half:])
+    def _packed_sums(self, m: Module) -> list[Value]:
+        """The sums of two columns; one multiplier and one adder tree for both, taken apart once a chunk."""
+        shape = self.shape
+        packed = AdderTree(m, self.enable, FIELD_BITS + shape.acc_bits)
+        products = []
+        for index in range(shape.inputs):
+            weights = packed.register((self._weight(index, 1) << FIELD_BITS) + self._weight(index, 0), f"w{index}")
+            products.append(packed.register(self._operand(m, index) * weights, f"product{index}"))
+        lows, highs = [], []
+        levels = tree_levels(shape.chunk)
+        for start in range(0, shape.inputs, shape.chunk):
+            total = packed.total(products[start : start + shape.chunk], f"packed{start}_", levels)
+            low = total[:FIELD_BITS].as_signed()
+            # A negative lower field has borrowed one from the upper.
+            lows.append(low)
+            highs.append(total[FIELD_BITS:].as_signed() + low[FIELD_BITS - 1])
+        single = AdderTree(m, self.enable, shape.acc_bits)
+        return [single.total(lows, "low"), single.total(highs, "high")]

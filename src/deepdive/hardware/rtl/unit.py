@@ -9,6 +9,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from deepdive.hardware.rtl.build import stage_component
+from deepdive.hardware.rtl.component import weight_stream
 from deepdive.hardware.rtl.fifo import StreamFifo
 from deepdive.hardware.rtl.mac_column import MacShape
 from deepdive.hardware.rtl.memories import RomImage
@@ -18,14 +19,19 @@ from deepdive.qnet import QNet
 
 
 class UnitComponent(wiring.Component):
-    """One stream in, one out. The FIFO of the unit's input belongs to whoever writes it.
+    """One stream in, one out, and one more for each stage whose weights lie in external memory.
+
+    The FIFO of the unit's input belongs to whoever writes it.
 
     Inside, every stream `s` that a stage writes has signals ``s_payload``, ``s_valid``, ``s_ready`` at the FIFO's input
     and ``s_read_valid``, ``s_read_ready`` at its output, for those who simulate.
     """
 
     def __init__(self, unit: Unit, net: QNet) -> None:
-        super().__init__({"input": In(beat(unit.input)), "output": Out(beat(unit.output))})
+        self.weight_streams = weight_streams(unit)
+        members = {"input": In(beat(unit.input)), "output": Out(beat(unit.output))}
+        members |= {stream.name: In(beat(stream)) for stream in self.weight_streams}
+        super().__init__(members)
         self.unit = unit
         self.stages = {stage.name: stage_component(stage, net) for stage in unit.stages}
 
@@ -33,6 +39,11 @@ class UnitComponent(wiring.Component):
     def roms(self) -> list[RomImage]:
         """The images of all stages."""
         return [image for component in self.stages.values() for image in component.roms]
+
+    @property
+    def external(self) -> list[RomImage]:
+        """What external memory must hold: the words of each weight stream."""
+        return [image for component in self.stages.values() for image in component.external]
 
     @property
     def columns(self) -> set[MacShape]:
@@ -46,6 +57,8 @@ class UnitComponent(wiring.Component):
             m.submodules[stage.name] = component = self.stages[stage.name]
             for index, source in enumerate(stage.inputs):
                 self._connect(m, readable[source.name], getattr(component, f"input{index}"))
+            if component.weight_stream:
+                self._connect(m, getattr(self, component.weight_stream.name), component.weights)
             for index, target in enumerate(stage.outputs):
                 written = getattr(component, f"output{index}")
                 readable[target.name] = self._fifo(m, target, written)
@@ -76,6 +89,11 @@ class UnitComponent(wiring.Component):
             target.valid.eq(source.valid),
             source.ready.eq(target.ready),
         ]
+
+
+def weight_streams(unit: Unit) -> tuple[Stream, ...]:
+    """The streams that bring weights from external memory, in order of the stages."""
+    return tuple(stream for stage in unit.stages if (stream := weight_stream(stage)))
 
 
 def beat(of: Stream) -> stream.Signature:

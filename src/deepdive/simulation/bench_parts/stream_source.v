@@ -1,8 +1,10 @@
-// Feeds the beats of a file, one hexadecimal word a line, into a stream; pauses at random.
+// Feeds the beats of a file, one hexadecimal word a line, into a stream; pauses at random. With REPEAT it
+// begins again at the end.
 module stream_source #(
     parameter WIDTH = 8,
     parameter FILE = "",
-    parameter ID = 1
+    parameter ID = 1,
+    parameter REPEAT = 0
 ) (
     input wire clk,
     input wire rst,
@@ -29,6 +31,10 @@ module stream_source #(
             valid <= 0;
             if (random[15:8] >= pause) begin
                 found = $fscanf(file, "%h\n", next);
+                if (REPEAT != 0 && found != 1) begin
+                    found = $rewind(file);
+                    found = $fscanf(file, "%h\n", next);
+                end
                 if (found == 1) begin
                     payload <= next;
                     valid <= 1;
