@@ -88,8 +88,8 @@ def test_folder_with_a_table(tmp_path: Path, labels: tuple[str, str]) -> None:
     rows = []
     for index in range(6):
         (tmp_path / f"{index}.png").write_bytes(png(picture(index)))
-        rows.append(f"{index}.png,{labels[index % 2]}")
-    (tmp_path / "labels.csv").write_text("file,label\n" + "\n".join(rows) + "\n")
+        rows.append(f'{labels[index % 2]},"{index}.png"')
+    (tmp_path / "labels.csv").write_text("label,file\n" + "\n".join(rows) + "\n")
     data = open_data(tmp_path, SIZE, cache=tmp_path / "cache")
     assert data.train.classes == (("ant", "zebra") if labels[0] == "zebra" else ("0", "1"))
     assert data.train.labels.tolist() == [1, 0, 1, 0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -50,8 +51,8 @@ def folder_classes(folder: Path) -> tuple[str, ...]:
 
 def table_classes(table: Path) -> tuple[str, ...]:
     """The class names that a `labels.csv` uses, sorted; none when its labels are indices."""
-    lines = table.read_text(encoding="utf-8", errors="replace").splitlines()
-    labels = {line.rpartition(",")[2].strip().strip('"') for line in lines[1:] if line.strip()}
+    with table.open(newline="", encoding="utf-8", errors="replace") as stream:
+        labels = {row.get("label") or "" for row in csv.DictReader(stream)}  # list_pictures judges the table itself
     return () if all(label.isascii() and label.isdigit() for label in labels) else tuple(sorted(labels))
 
 
