@@ -21,6 +21,7 @@ _HOMES = {
     "QNet": "deepdive.qnet",
     "UnsupportedLayer": "deepdive.errors",
     "compile": "deepdive.api",
+    "import_": "deepdive.api",
     "load": "deepdive.api",
     "lower": "deepdive.quantization",
     "prepare": "deepdive.quantization",

@@ -14,11 +14,12 @@ from deepdive.compiler import design
 from deepdive.compiler.compile import Objective
 from deepdive.compiler.compile import compile as compile_network
 from deepdive.qnet import QNet
+from deepdive.qnet.importers import import_network
 from deepdive.qnet.onnx_file import load
 from deepdive.simulation.verify import Verification
 from deepdive.simulation.verify import verify as climb
 
-__all__ = ["Design", "compile", "load", "verify"]
+__all__ = ["Design", "compile", "import_", "load", "verify"]
 
 WRITERS = {"hls": vitis.write_project}
 
@@ -63,6 +64,19 @@ def compile(
     named = Design.model_validate(found.model_dump())
     named._net = net
     return named
+
+
+def import_(source: str | Path, *, repair: bool = False) -> QNet:
+    """Turn a network from elsewhere into an integer network.
+
+    Parameters
+    ----------
+    source
+        A file or folder; see `deepdive.qnet.importers.import_network`, which also says what was kept and measured.
+    repair
+        Mend the known defects of the paper's published network.
+    """
+    return import_network(source, repair=repair).net
 
 
 def verify(build: str | Path, images: np.ndarray) -> Verification:

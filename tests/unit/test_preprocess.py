@@ -177,3 +177,26 @@ def test_a_picture_cut_short_is_refused(tmp_path: Path, kind: str) -> None:
     (tmp_path / "half").write_bytes(FILES[kind][: len(FILES[kind]) // 2])
     with pytest.raises(DeepDiveError, match=r"^'.*half' is no readable image \("):
         open_picture(tmp_path / "half")
+
+
+def test_opencv_s_resize_looks_at_the_four_nearest_pixels() -> None:
+    """Halving takes the mean of each 2x2; a quarter of the size takes the middle 2x2 of each 4x4, blurring nothing."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    how = Preprocess((4, 4), interpolation="bilinear", antialias=False)
+    means = pixels.reshape(4, 2, 4, 2, 3).mean(axis=(1, 3))
+    assert np.abs(how.apply(Image.fromarray(pixels)) - means).max() <= 0.75
+    small = Preprocess((2, 2), interpolation="bilinear", antialias=False)
+    middle = pixels.reshape(2, 4, 2, 4, 3)[:, 1:3, :, 1:3].mean(axis=(1, 3))
+    assert np.abs(small.apply(Image.fromarray(pixels)) - middle).max() <= 0.75
+
+
+def test_opencv_s_resize_leaves_a_picture_of_the_right_size_and_flat_ones_alone() -> None:
+    how = Preprocess((10, 20), interpolation="bilinear", antialias=False)
+    assert np.array_equal(how.apply(gradient(10, 20)), np.asarray(gradient(10, 20)))
+    assert (how.apply(Image.new("RGB", (7, 3), (10, 200, 255))) == (10, 200, 255)).all()
+
+
+def test_only_bilinear_goes_without_antialiasing() -> None:
+    with pytest.raises(DeepDiveError, match="Interpolation 'bicubic' needs antialiasing; only bilinear goes without"):
+        Preprocess((4, 4), antialias=False)

@@ -8,6 +8,7 @@ import sys
 import typer
 
 import deepdive.cli.hardware as hardware
+import deepdive.cli.imports as imports
 import deepdive.cli.network as network
 import deepdive.cli.training as training
 from deepdive.cli.console import words
@@ -26,6 +27,7 @@ app.command()(demo)
 app.command()(network.models)
 app.command()(network.quantize)
 app.command()(training.train)
+app.command(name="import")(imports.import_)
 app.command()(network.evaluate)
 app.command()(hardware.boards)
 app.command(name="compile")(hardware.compile_)

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from deepdive.errors import DeepDiveError
+from deepdive.qnet.opencv_resize import resize_bilinear
 
 MAX_PIXELS = 100_000_000
 """Larger pictures are refused before they are decoded or resized."""
@@ -27,7 +28,9 @@ class Preprocess:
     resize_short
         The short side is resized to this many pixels before the middle is cut; None squashes the picture to `size`.
     interpolation
-        Of the resize, with antialiasing as Pillow does it.
+        Of the resize.
+    antialias
+        True resizes as Pillow does. False, for bilinear alone, looks at the four nearest pixels as OpenCV does.
     table
         None when raw uint8 RGB goes in; else 3 x 256 codes, one row a channel, that replace the pixel values.
     """
@@ -36,6 +39,7 @@ class Preprocess:
     resize_short: int | None = None
     interpolation: Literal["nearest", "bilinear", "bicubic"] = "bicubic"
     table: tuple[tuple[int, ...], ...] | None = None
+    antialias: bool = True
 
     def __post_init__(self) -> None:
         if min(self.size) < 1 or max(self.size) > 8192:
@@ -44,6 +48,8 @@ class Preprocess:
             raise DeepDiveError(f"resize_short {self.resize_short} must be at least {max(self.size)}, at most 16384.")
         if self.interpolation not in ("nearest", "bilinear", "bicubic"):
             raise DeepDiveError(f"Interpolation '{self.interpolation}' is unknown; use nearest, bilinear or bicubic.")
+        if not self.antialias and self.interpolation != "bilinear":
+            raise DeepDiveError(f"Interpolation '{self.interpolation}' needs antialiasing; only bilinear goes without.")
         if self.table is not None and (len(self.table) != 3 or any(len(row) != 256 for row in self.table)):
             raise DeepDiveError("The pixel table must have 3 rows of 256 codes.")
         if self.table is not None and not all(0 <= code <= 255 for row in self.table for code in row):
@@ -57,11 +63,10 @@ class Preprocess:
         DeepDiveError
             When the picture is so narrow that it would be resized to more than 100 million pixels.
         """
-        how = getattr(Image.Resampling, self.interpolation.upper())
         height, width = self.size
         picture = picture.convert("RGB")
         if self.resize_short is None:
-            picture = picture.resize((width, height), how)
+            pixels = self.resize(picture, self.size)
         else:
             scale = self.resize_short / min(picture.size)
             wide, high = (
@@ -72,14 +77,19 @@ class Preprocess:
                     f"A picture of {picture.width}x{picture.height} pixels would be resized to {wide}x{high}; "
                     f"at most {MAX_PIXELS} pixels: cut it to a less narrow one."
                 )
-            picture = picture.resize((wide, high), how)
             left, top = (wide - width) // 2, (high - height) // 2
-            picture = picture.crop((left, top, left + width, top + height))
-        pixels = np.asarray(picture, dtype=np.uint8)
+            pixels = self.resize(picture, (high, wide))[top : top + height, left : left + width]
         if self.table is None:
             return pixels
         table = np.asarray(self.table, dtype=np.uint8)
         return np.stack([table[channel][pixels[..., channel]] for channel in range(3)], axis=-1)
+
+    def resize(self, picture: Image.Image, size: tuple[int, int]) -> np.ndarray:
+        """An RGB picture as pixels, uint8 (height, width, 3), brought to `size` = (height, width)."""
+        if not self.antialias:
+            return resize_bilinear(np.asarray(picture, dtype=np.uint8), size)
+        how = getattr(Image.Resampling, self.interpolation.upper())
+        return np.asarray(picture.resize(size[::-1], how), dtype=np.uint8)
 
 
 def open_picture(path: str | Path) -> Image.Image:

@@ -1,0 +1,36 @@
+"""Networks from elsewhere, as integer networks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from deepdive.errors import DeepDiveError
+from deepdive.qnet.importers.imported import Deviation, Imported
+from deepdive.qnet.importers.paper import import_paper
+from deepdive.qnet.onnx_file import printable
+
+__all__ = ["Deviation", "Imported", "import_network"]
+
+
+def import_network(path: str | Path, *, repair: bool = False) -> Imported:
+    """A network in a format that is not DeepDive's own.
+
+    Parameters
+    ----------
+    path
+        The folder with the parameters of the paper's published MobileNetV2.
+    repair
+        Mend the known defects of that network.
+
+    Raises
+    ------
+    DeepDiveError
+        Naming the file, the node and the reason.
+    """
+    path = Path(path)
+    try:
+        if path.is_dir():
+            return import_paper(path, repair=repair)
+        raise DeepDiveError("there is no such file or folder; check the path")
+    except DeepDiveError as error:
+        raise type(error)(printable(f"Cannot import '{path}': {str(error).rstrip('.')}.")) from None
