@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from deepdive.errors import DeepDiveError
 from deepdive.files import write_text
 from deepdive.training import metrics, tensorboard
+from deepdive.training.allocator import keep_freed_memory
 from deepdive.training.bar import Standing, Watcher
 from deepdive.training.batches import Batch, Batches, Inputs
 from deepdive.training.checkpoint import Identity, Position, digest, load, save, save_network
@@ -117,6 +118,8 @@ class Training:
             len(data.train), self.recipe.batch_size, self.recipe.seed, self.accelerator.process_index, processes
         )
         device = self.accelerator.device
+        if device.type == "cpu":
+            keep_freed_memory()
         self.batches = Batches(data.train, self.order, self.recipe.augment, device)
         network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload] # missing in torch's stubs
         if processes > 1:
