@@ -34,6 +34,7 @@ NETWORKS: dict[str, tuple[st.SearchStrategy[QNet], int]] = {
 """What to draw, and how many of them go into one batch."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", NETWORKS)
 def test_every_unit_equals_the_reference(kind: str) -> None:
     strategy, count = NETWORKS[kind]

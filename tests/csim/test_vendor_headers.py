@@ -33,6 +33,7 @@ def vendor_headers(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_same_bits_with_the_vendors_integers(vendor_headers: Path, tmp_path: Path) -> None:
     """8-bit codes and weights, 4-bit ones and 3-bit ones; -Werror holds for our files, not for theirs."""
     cases = []

@@ -96,7 +96,7 @@ def test_a_hostile_network_stays_a_comment(net: QNet, tmp_path: Path) -> None:
 def test_packed_weights_unpack(bits: int) -> None:
     """The bytes hold the codes in the order of use, the first in the lowest bits."""
     rng = np.random.default_rng(bits)
-    weights = rng.integers(-(1 << (bits - 1)), 1 << (bits - 1), (5, 7))
+    weights = rng.integers(-(1 << (bits - 1)), 1 << (bits - 1), (7, 5)).T  # no matter how it lies in memory
     container = {2: 2, 3: 4, 4: 4, 5: 8, 8: 8, 9: 16}[bits]
     for row, packed in zip(weights, pack_weights(weights, bits), strict=True):
         number = int.from_bytes(packed.tobytes(), "little")

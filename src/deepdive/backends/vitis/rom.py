@@ -62,7 +62,7 @@ def pack_weights(weights: np.ndarray, weight_bits: int) -> np.ndarray:
     container = container_bits(weight_bits)
     codes = weights.reshape(len(weights), -1).astype(np.int64) & ((1 << container) - 1)
     if container == 16:
-        return codes.astype("<u2").view(np.uint8)
+        return np.ascontiguousarray(codes, dtype="<u2").view(np.uint8)
     per_byte = 8 // container
     padded = np.pad(codes, ((0, 0), (0, -codes.shape[1] % per_byte)))
     places = np.arange(per_byte) * container
