@@ -48,8 +48,12 @@ def test_distributed_memory_counts_luts(depth: int, width: int, read_only: bool,
 
 def test_automatic_storage() -> None:
     assert Memory(name="m", depth=64, width=1000).style == "distributed"
-    assert Memory(name="m", depth=512, width=8).style == "distributed"  # 4096 bits
-    assert Memory(name="m", depth=513, width=8).style == "block"
+    # 72 of 512 words: 2 LUTs a bit, 768, against 11 BRAM18 that would be nearly empty.
+    assert Memory(name="m", depth=72, width=384, read_only=True).style == "distributed"
+    assert Memory(name="m", depth=512, width=36, read_only=True).style == "block"
+    # As RAM 64 + 8 + 16 LUTs against one BRAM18; 1024 words need 128 + 8 + 32.
+    assert Memory(name="m", depth=512, width=8).style == "distributed"
+    assert Memory(name="m", depth=1024, width=8).style == "block"
 
 
 def test_total_and_bits() -> None:

@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from networks import NetworkBuilder, Numbers, Window, four_block_network, separable_networks
-from zoo_networks import efficientnet_lite0, mobilenet_v2
 
 from deepdive.compiler.partition import partition
 from deepdive.compiler.plan import UnitPlan
 from deepdive.errors import UnsupportedLayer
 from deepdive.qnet import FeatureMap, QNet
+from networks import NetworkBuilder, Numbers, Window, four_block_network, separable_networks
+from zoo_networks import efficientnet_lite0, mobilenet_v2
 
 PLAIN = Numbers()
 

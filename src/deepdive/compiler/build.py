@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from deepdive.compiler.fifos import Room, input_depth, rooms
-from deepdive.compiler.plan import Edge, Operation, UnitPlan, renamed
+from deepdive.compiler.plan import Operation, UnitPlan, renamed
 from deepdive.compiler.search import NO_ROOM, Choice
 from deepdive.hardware.stages import AnyStage
 from deepdive.hardware.stream import Stream
@@ -16,8 +16,7 @@ def build_units(plans: Sequence[UnitPlan], choices: Iterable[Choice]) -> tuple[U
     """The units of a folding; `choices` has one entry for each operation of all plans, in order."""
     choice = iter(choices)
     folded = {plan.name: list(with_repacks(plan, choice)) for plan in plans}
-    flat = [pair for pairs in folded.values() for pair in pairs]
-    streams = all_streams(flat)
+    streams = all_streams([pair for pairs in folded.values() for pair in pairs])
     return tuple(
         Unit(
             name=plan.name,
@@ -28,6 +27,21 @@ def build_units(plans: Sequence[UnitPlan], choices: Iterable[Choice]) -> tuple[U
         )
         for plan in plans
     )
+
+
+def skip_rooms(plans: Sequence[UnitPlan], choices: Iterable[Choice]) -> dict[str, Room]:
+    """Room in front of the adds of a folding, by the plans' names of the edges, whatever repack stands between."""
+    choice = iter(choices)
+    folded = [pair for plan in plans for pair in with_repacks(plan, choice)]
+    wanted = wanted_rooms(folded, all_lanes(folded))
+    planned = [operation for plan in plans for operation in plan.operations if operation.kind == "add"]
+    adds = [operation for operation, _ in folded if operation.kind == "add"]
+    return {
+        before.name: wanted[after.name]
+        for plain, final in zip(planned, adds, strict=True)
+        for before, after in zip(plain.inputs, final.inputs, strict=True)
+        if after.name in wanted
+    }
 
 
 def with_repacks(plan: UnitPlan, choices: Iterable[Choice]) -> Iterable[tuple[Operation, Choice]]:
@@ -50,21 +64,29 @@ def with_repacks(plan: UnitPlan, choices: Iterable[Choice]) -> Iterable[tuple[Op
         yield Operation(operation.kind, operation.name, tuple(inputs), operation.outputs, operation.fields), how
 
 
-def all_streams(folded: Sequence[tuple[Operation, Choice]]) -> dict[str, Stream]:
-    """Every stream by name, with lanes and the depth that its reader asks for."""
+def all_lanes(folded: Sequence[tuple[Operation, Choice]]) -> dict[str, int]:
+    """Lanes of every stream by name."""
     lanes: dict[str, int] = {}
     for operation, how in folded:
         lanes.update({edge.name: count for edge, count in zip(operation.inputs, how.taken, strict=True)})
         lanes.update({edge.name: count for edge, count in zip(operation.outputs, how.given, strict=True)})
+    return lanes
 
-    def groups(edge: Edge) -> int:
-        return edge.channels // lanes[edge.name]
 
-    wanted: dict[str, Room] = rooms([operation for operation, _ in folded], groups)
+def wanted_rooms(folded: Sequence[tuple[Operation, Choice]], lanes: dict[str, int]) -> dict[str, Room]:
+    """What the FIFOs must hold at these lanes."""
+    return rooms([operation for operation, _ in folded], lambda edge: edge.channels // lanes[edge.name])
+
+
+def all_streams(folded: Sequence[tuple[Operation, Choice]]) -> dict[str, Stream]:
+    """Every stream by name, with lanes and the depth that its reader asks for."""
+    lanes = all_lanes(folded)
+    wanted = wanted_rooms(folded, lanes)
     streams: dict[str, Stream] = {}
     for operation, how in folded:
         for edge in operation.inputs:
-            depth = input_depth(edge, groups(edge), wanted.get(edge.name, NO_ROOM), operation, how.folding)
+            groups = edge.channels // lanes[edge.name]
+            depth = input_depth(edge, groups, wanted.get(edge.name, NO_ROOM), operation, how.folding)
             streams[edge.name] = edge.stream(lanes[edge.name], depth)
         for edge in operation.outputs:
             streams.setdefault(edge.name, edge.stream(lanes[edge.name]))

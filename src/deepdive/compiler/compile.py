@@ -135,8 +135,7 @@ class Compiler:
             units = Folder(self.plans, self.site, max(self.low, slowest // 4), slowest).fold(slowest)
             if units is not None:
                 return self.design(units)
-        self.fastest(slowest)  # says what is out of reach
-        raise CheckFailed(self.too_big())
+        return self.fastest(slowest)
 
     def slower(self, best: Design, slowest: int | None) -> Iterator[Design]:
         """`best`, and frugal designs of longer intervals."""
@@ -160,8 +159,10 @@ class Compiler:
                 f"{', '.join(f'{limits[kind]:.0f} {TITLES[kind]}' for kind in ('dsp', 'lut', 'ff', 'bram36'))}; "
                 "use fewer weight bits, a narrower network or a larger board."
             )
+        if "bram36" in short:
+            where += ", with all weights that may go there in LUTs and external memory,"
         missing = ", ".join(
-            f"{TITLES[kind]} (at least {limits[kind] + over:.0f}, allowed {limits[kind]:.0f}: {over:.0f} short)"
+            f"{TITLES[kind]} (needs {limits[kind] + over:.0f}, allowed {limits[kind]:.0f}: {over:.0f} short)"
             for kind, over in short.items()
         )
         return f"{where} for want of {missing}; use fewer weight bits, a narrower network or a larger board."

@@ -1,30 +1,40 @@
 """The smallest frame interval whose cheapest folding fits the board.
 
-For one interval the search prices every resource and takes the cheapest folding, weights in block RAM. Weights that do
-not fit there move to LUTs or external memory (`placement`). When a limit is still passed, the price of what is short
-rises and the search runs again (Lagrangian relaxation with multiplicative updates).
+For one interval the search prices every resource and takes the cheapest folding, with weights in block RAM; those that
+do not fit there move to LUTs (`placement`). When a limit is still passed, the price of what is short rises and the
+search runs again (Lagrangian relaxation with multiplicative updates). When that does not help, the largest layer whose
+weights a memory port can bring in time reads them from external memory, then the next largest.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from deepdive.compiler.budget import KINDS, Budget, excess, usage
-from deepdive.compiler.build import build_units
+from deepdive.compiler.build import build_units, skip_rooms
 from deepdive.compiler.fifos import Room, early_pixels, rooms
 from deepdive.compiler.options import Limits
 from deepdive.compiler.placement import place
-from deepdive.compiler.plan import Edge, Operation, UnitPlan
+from deepdive.compiler.plan import DENSE, Edge, Operation, UnitPlan
 from deepdive.compiler.search import Question, Search
 from deepdive.hardware.boards import Board
 from deepdive.hardware.units import Unit
 
-ROUNDS = 16
-STEEP = 3.0
+ROUNDS = 12
+PATIENCE, HOPELESS = 3, 1.15
+"""After so many rounds a limit must not be passed by more than this factor."""
+NEAR, TRIES = 0.75, 6
+"""How far below the bisection's result to look again, and how often."""
+STEEP = 2.0
+START = np.array([1.0, 1.0, 0.2, 1.0, 0.1, 0.1])
+"""First shares of KINDS in the price of a folding: what is most often short counts most."""
+LIGHT = 0.1
+"""Share of the LUTs that weights may take before external memory is considered."""
+FEW_PIXELS = 4
 SPAN = 16
 """The first search looks at frame intervals up to so many times the least that the DSPs could reach."""
 
@@ -49,14 +59,26 @@ class Folder:
         self.plans, self.site = tuple(plans), site
         self.operations = tuple(operation for plan in plans for operation in plan.operations)
         early = {name: Room(early=pixels) for name, pixels in early_pixels(self.operations).items()}
-        limits = Limits(fastest, slowest)
+        limits = Limits(fastest, slowest, site.board.memory.port_bits)
         self.search = Search(self.operations, limits, early)
+        dense = [
+            index
+            for index, operation in enumerate(self.operations)
+            if operation.kind in DENSE and operation.outputs[0].height * operation.outputs[0].width <= FEW_PIXELS
+        ]
+        self.by_size = sorted(dense, key=lambda index: -weight_bits(self.operations[index]))
 
     def fastest(self) -> tuple[Unit, ...] | None:
-        """Units of the smallest frame interval that fits, by bisection of the intervals that foldings have."""
+        """Units of the smallest frame interval that fits.
+
+        Bisects the intervals that foldings have. Where block RAM and LUTs are both short, `fold` may miss one interval
+        and find the next smaller, so some below the result are tried as well.
+        """
         intervals = self.search.intervals()
-        best: tuple[Unit, ...] | None = None
-        start, end = 0, len(intervals)
+        start, end = 0, len(intervals) - 1
+        best = self.fold(int(intervals[end]))
+        if best is None:
+            return None
         while start < end:
             middle = (start + end) // 2
             units = self.fold(int(intervals[middle]))
@@ -64,28 +86,62 @@ class Folder:
                 start = middle + 1
             else:
                 best, end = units, middle
+        near = np.flatnonzero(intervals > intervals[end] * NEAR)[0]
+        for index in np.unique(np.linspace(near, end, TRIES, endpoint=False, dtype=int)):
+            if index < end and (units := self.fold(int(intervals[index]))):
+                return units
         return best
 
     def fold(self, interval: int) -> tuple[Unit, ...] | None:
         """Units that keep the interval and fit, or None when none were found."""
         limits = self.site.limits(interval)
-        limit = np.array([max(limits[kind], 1e-6) for kind in KINDS])
-        skips = self.skips(interval)
         if self.least(interval, ["dsp"])["dsp"] > limits["dsp"]:
             return None
-        shares = np.full(len(KINDS), 1 / len(KINDS))
-        for _ in range(ROUNDS):
-            folding = self.search.cheapest(Question(interval, shares / limit, skips))
+        movable = self.movable(interval, limits)
+        for count in range(len(movable) + 1):
+            luts = limits["lut"] * (LIGHT if count == 0 and movable else 1)
+            units = self.priced(interval, limits, frozenset(movable[:count]), luts)
+            if units is not None:
+                return units
+        return None
+
+    def movable(self, interval: int, limits: Mapping[str, float]) -> list[int]:
+        """Dense operations whose weights external memory can bring in time, largest first, as many as ports allow.
+
+        Every pixel reads all weights again, so only maps of a few pixels - fully connected layers - come into question.
+        """
+        found: list[int] = []
+        left = limits["bytes"]
+        for position in self.by_size:
+            options = self.search.external(position)
+            usable = options.costs[options.intervals <= interval, KINDS.index("bytes")]
+            if len(usable) and usable.min() <= left and len(found) < limits["ports"]:
+                left -= usable.min()
+                found.append(position)
+        return found
+
+    def priced(
+        self, interval: int, limits: Mapping[str, float], external: frozenset[int], luts: float
+    ) -> tuple[Unit, ...] | None:
+        """Units that fit with these weights in external memory and at most `luts` LUTs of weights."""
+        limit = np.array([max(limits[kind], 1e-6) for kind in KINDS])
+        skips = self.skips(interval)
+        shares = START / START.sum()
+        for round_ in range(ROUNDS):
+            folding = self.search.cheapest(Question(interval, shares / limit, skips, external))
             if folding is None:
                 return None
-            folding = place(folding, self.operations, limit, self.site.board.memory.port_bits)
+            folding = place(folding, self.operations, limit, luts)
             loads = folding.costs / limit
             if (loads <= 1).all():
                 units = build_units(self.plans, folding.choices)
                 used = usage(units)
                 if not excess(used, limits):
                     return units
+                skips = skip_rooms(self.plans, folding.choices)  # known only nearly before
                 loads = np.array([used[kind] for kind in KINDS]) / limit
+            if round_ >= PATIENCE and loads.max() > HOPELESS:
+                return None
             shares = shares * np.exp(STEEP * np.clip(loads - 1, -0.5, 0.5))
             shares /= shares.sum()
         return None
@@ -100,15 +156,29 @@ class Folder:
         return rooms(self.operations, groups)
 
     def least(self, interval: int, kinds: Sequence[str] = KINDS) -> dict[str, float]:
-        """The least of each kind that any folding of the interval takes, each for itself."""
+        """The least of each kind that any folding of the interval takes, each for itself.
+
+        Of block RAM what is left when all weights that can are in external memory, and as many as can in LUTs.
+        """
+        limits = self.site.limits(interval)
+        limit = np.array([limits[kind] for kind in KINDS])
         found: dict[str, float] = {}
         for kind in kinds:
             index = KINDS.index(kind)
             prices = np.full(len(KINDS), 1e-12)
             prices[index] = 1.0
-            folding = self.search.cheapest(Question(interval, prices, self.skips(interval)))
+            external = frozenset(self.movable(interval, limits)) if kind == "bram36" else frozenset()
+            folding = self.search.cheapest(Question(interval, prices, self.skips(interval), external))
+            if folding is not None and kind == "bram36":
+                folding = place(folding, self.operations, limit, limits["lut"])
             found[kind] = math.inf if folding is None else float(folding.costs[index])
         return found
+
+
+def weight_bits(operation: Operation) -> int:
+    """Bits of the weights that a dense operation holds."""
+    source, target = operation.inputs[0], operation.outputs[0]
+    return int(source.taps * source.channels * target.channels * operation.fields["weight_bits"])
 
 
 def fastest_interval(operations: Sequence[Operation], macs: int, site: Site) -> int:

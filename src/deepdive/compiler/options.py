@@ -13,7 +13,7 @@ from deepdive.compiler.budget import KINDS
 from deepdive.compiler.fifos import Room, input_depth
 from deepdive.compiler.plan import DENSE, Edge, Operation
 from deepdive.hardware.resources import Resources
-from deepdive.hardware.stages import Stage
+from deepdive.hardware.stages import Dense, Stage
 
 MAX_BEAT_BITS = 4096
 """Wider words are refused by Vitis HLS (AP_INT_MAX_W)."""
@@ -49,18 +49,28 @@ class Limits:
     """Which foldings are worth a look.
 
     `fastest` and `slowest` bound the frame interval that the search will ask for; a stage more than twice as fast as
-    needed is listed only when there is nothing slower between the same lanes.
+    needed is listed only when there is nothing slower between the same lanes. `port_bits` is what a memory port brings
+    a cycle: external weights of a step are no wider.
     """
 
     fastest: int
     slowest: int
+    port_bits: int
 
 
-def options(operation: Operation, limits: Limits, room: Room) -> Options:
-    """All foldings of `operation` within the limits; `room` is what its first input FIFO must hold early."""
+def options(operation: Operation, limits: Limits, room: Room, *, external: bool = False) -> Options:
+    """All foldings of `operation` within the limits.
+
+    Parameters
+    ----------
+    room
+        What the FIFO of its first input must hold early.
+    external
+        With the weights of a dense stage in external memory.
+    """
     rows = [
         (lanes_in, lanes_out, stage.interval_cycles, cost(stage, operation, folding, room), folding)
-        for lanes_in, lanes_out, folding, stage in candidates(operation, limits)
+        for lanes_in, lanes_out, folding, stage in candidates(operation, limits, external)
     ]
     return Options(
         lanes_in=np.array([row[0] for row in rows], dtype=np.intp),
@@ -103,13 +113,15 @@ def usable_lanes(edge: Edge, limits: Limits) -> Iterator[tuple[int, int]]:
             yield index, lanes
 
 
-def candidates(operation: Operation, limits: Limits) -> Iterator[tuple[int, int, Mapping[str, Any], Stage]]:
+def candidates(
+    operation: Operation, limits: Limits, external: bool
+) -> Iterator[tuple[int, int, Mapping[str, Any], Stage]]:
     """(lanes in, lanes out, folding, stage) of every folding within the limits."""
     source, target = operation.inputs[0], operation.outputs[0]
     sources, targets = list(usable_lanes(source, limits)), list(usable_lanes(target, limits))
     if operation.kind in DENSE:
         for (i, lanes_in), (o, lanes_out) in product(sources, targets):
-            yield from dense_candidates(operation, limits, (i, lanes_in), (o, lanes_out))
+            yield from dense_candidates(operation, limits, (i, lanes_in), (o, lanes_out), external)
         return
     alike = operation.kind != "repack"
     for (i, lanes_in), (o, lanes_out) in product(sources, targets):
@@ -122,7 +134,7 @@ def candidates(operation: Operation, limits: Limits) -> Iterator[tuple[int, int,
 
 
 def dense_candidates(
-    operation: Operation, limits: Limits, lanes_in: tuple[int, int], lanes_out: tuple[int, int]
+    operation: Operation, limits: Limits, lanes_in: tuple[int, int], lanes_out: tuple[int, int], external: bool
 ) -> Iterator[tuple[int, int, Mapping[str, Any], Stage]]:
     """Foldings of a dense stage between given lanes: how many outputs at once."""
     (source,), (target,) = operation.inputs, operation.outputs
@@ -132,7 +144,11 @@ def dense_candidates(
         interval = steps // parallel
         if parallel % written.lanes or parallel > read.groups * written.lanes or interval > limits.slowest:
             continue
-        folding = {"out_parallel": parallel}
-        yield lanes_in[0], lanes_out[0], folding, operation.stage((read,), (written,), folding)
+        folding: dict[str, Any] = {"out_parallel": parallel, **({"weights": "external"} if external else {})}
+        stage = operation.stage((read,), (written,), folding)
+        assert isinstance(stage, Dense)
+        if external and stage.weight_word_bits > limits.port_bits:
+            return
+        yield lanes_in[0], lanes_out[0], folding, stage
         if 2 * interval < limits.fastest:
             return

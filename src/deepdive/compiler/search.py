@@ -54,11 +54,14 @@ class Question:
         What one of each of KINDS costs, float64.
     skips
         Room that the FIFOs in front of adds need, by name of the edge.
+    external
+        Positions of the dense operations that read their weights from external memory.
     """
 
     interval: int
     prices: np.ndarray
     skips: Mapping[str, Room]
+    external: frozenset[int] = frozenset()
 
 
 class Search:
@@ -76,21 +79,31 @@ class Search:
 
     def __init__(self, operations: Sequence[Operation], limits: Limits, early: Mapping[str, Room]) -> None:
         self.operations = tuple(operations)
+        self._limits, self._early = limits, early
         self._known: dict[object, Options] = {}
         self._fifos: dict[object, np.ndarray] = {}
-        self.stages = [self._options(op, limits, early.get(op.inputs[0].name, NO_ROOM)) for op in self.operations]
+        self.stages = [self._options(operation) for operation in self.operations]
         self.repacks = {
-            edge.name: self._options(Operation("repack", "r", (edge,), (renamed(edge, "r"),)), limits, NO_ROOM)
+            edge.name: self._options(Operation("repack", "r", (edge,), (renamed(edge, "r"),)))
             for operation in self.operations
             for edge in operation.inputs
             if edge.taps == 1
         }
 
-    def _options(self, operation: Operation, limits: Limits, room: Room) -> Options:
-        key = (operation.shape, room)
+    def _options(self, operation: Operation, *, external: bool = False) -> Options:
+        room = self._early.get(operation.inputs[0].name, NO_ROOM) if operation.kind != "repack" else NO_ROOM
+        key = (operation.shape, room, external)
         if key not in self._known:
-            self._known[key] = options(operation, limits, room)
+            self._known[key] = options(operation, self._limits, room, external=external)
         return self._known[key]
+
+    def external(self, position: int) -> Options:
+        """Foldings of a dense operation that reads its weights from external memory; there may be none."""
+        return self._options(self.operations[position], external=True)
+
+    def found(self, position: int, question: Question) -> Options:
+        """The foldings of an operation that a question is about."""
+        return self.external(position) if position in question.external else self.stages[position]
 
     def fifos(self, edge: Edge, room: Room, reader: Operation) -> np.ndarray:
         """`fifo_costs`, remembered."""
@@ -143,7 +156,8 @@ class Table:
 
     def solve(self) -> Folding | None:
         """Run over all operations, then back."""
-        for index, (operation, found) in enumerate(zip(self.search.operations, self.search.stages, strict=True)):
+        for index, operation in enumerate(self.search.operations):
+            found = self.search.found(index, self.question)
             for edge in operation.inputs:
                 size = (len(edge.lanes), len(edge.lanes))
                 if edge.taps == 1:
@@ -227,7 +241,8 @@ class Table:
                 if option >= 0 and at[step.sources[0]] != at[step.targets[0]]:
                     costs += self.search.repacks[step.sources[0]].costs[option]
                 continue
-            found, operation = self.search.stages[step.operation], self.search.operations[step.operation]
+            operation = self.search.operations[step.operation]
+            found = self.search.found(step.operation, self.question)
             costs += found.costs[option]
             foldings[step.operation] = found.foldings[option]
             if operation.kind == "add":

@@ -13,8 +13,8 @@ from deepdive.hardware.resources import Resources
 BRAM18_SHAPES = ((16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 36))
 """(depth, width) of a BRAM18 in simple dual-port mode: UG573, table 1-2 (512x36 is simple dual-port only)."""
 
-LUTRAM_LIMIT_BITS = 64 * 64
-"""Shallow memories go to distributed RAM: at most 64 deep, or so small that a BRAM18 would be nearly empty."""
+LUTS_PER_BRAM36 = 200
+"""A memory goes to LUTs while they are fewer than this for each block RAM saved: about what a device has of both."""
 
 
 class Memory(BaseModel):
@@ -42,26 +42,32 @@ class Memory(BaseModel):
         """Which primitive holds it."""
         if self.storage != "auto":
             return self.storage
-        return "distributed" if self.depth <= 64 or self.depth * self.width <= LUTRAM_LIMIT_BITS else "block"
+        return "distributed" if self.luts_needed <= LUTS_PER_BRAM36 * self.bram36_needed else "block"
 
     @property
     def bram36(self) -> float:
-        """Block RAMs, the best of the primitive's shapes; 0 for distributed RAM."""
-        if self.style == "distributed":
-            return 0.0
+        """Block RAMs; 0 for distributed memory."""
+        return self.bram36_needed if self.style == "block" else 0.0
+
+    @property
+    def lut(self) -> int:
+        """LUTs of distributed memory; 0 for block RAM."""
+        return self.luts_needed if self.style == "distributed" else 0
+
+    @property
+    def bram36_needed(self) -> float:
+        """Block RAMs that would hold it, in the best of the primitive's shapes."""
         best = min(math.ceil(self.depth / depth) * math.ceil(self.width / width) for depth, width in BRAM18_SHAPES)
         return self.banks * best / 2
 
     @property
-    def lut(self) -> int:
-        """LUTs of distributed memory; 0 for block RAM.
+    def luts_needed(self) -> int:
+        """LUTs that would hold it.
 
         A LUT6 is 64 words of one bit. F7 and F8 multiplexers join four of them for nothing (UG574, ROM256X1); deeper
         ones cost a LUT6 for every 4:1 multiplexer. A RAM with a read port of its own has 7 bits in the 8 LUTs of a
         SLICEM (UG574, RAM64M8), the eighth feeding the write address.
         """
-        if self.style == "block":
-            return 0
         cells = math.ceil(self.depth / 64)
         multiplexers = math.ceil((math.ceil(self.depth / 256) - 1) / 3)
         port = 0 if self.read_only else math.ceil(self.width / 7) * cells
