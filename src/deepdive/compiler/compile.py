@@ -162,7 +162,12 @@ class Compiler:
         if "bram36" in short:
             where += ", with all weights that may go there in LUTs and external memory,"
         missing = ", ".join(
-            f"{TITLES[kind]} (needs {limits[kind] + over:.0f}, allowed {limits[kind]:.0f}: {over:.0f} short)"
+            f"{TITLES[kind]} (needs {count(limits[kind] + over)}, allowed {count(limits[kind])}: {count(over)} short)"
             for kind, over in short.items()
         )
         return f"{where} for want of {missing}; use fewer weight bits, a narrower network or a larger board."
+
+
+def count(value: float) -> str:
+    """A number of resources for people: whole, or with half a block RAM."""
+    return f"{value:.1f}".removesuffix(".0")
