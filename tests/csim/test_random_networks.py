@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 from batch import Case, check_cases
-from foldings import drawn_design
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from deepdive.hardware.boards import load_board
 from deepdive.qnet import QNet
+from foldings import drawn_design
 from networks import OPERATOR_NETWORKS, SEEDS, add_networks, random_codes, separable_networks
 
 BOARD = load_board("zcu102")
