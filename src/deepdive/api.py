@@ -66,7 +66,7 @@ def compile(
     return named
 
 
-def import_(source: str | Path, *, repair: bool = False) -> QNet:
+def import_(source: str | Path, *, repair: bool = False, keep_bits: bool = False) -> QNet:
     """Turn a network from elsewhere into an integer network.
 
     Parameters
@@ -75,8 +75,10 @@ def import_(source: str | Path, *, repair: bool = False) -> QNet:
         A file or folder; see `deepdive.qnet.importers.import_network`, which also says what was kept and measured.
     repair
         Mend the known defects of the paper's published network.
+    keep_bits
+        Of an ONNX file: keep the weights' bits, even where biases are then met only roughly.
     """
-    return import_network(source, repair=repair).net
+    return import_network(source, repair=repair, keep_bits=keep_bits).net
 
 
 def verify(build: str | Path, images: np.ndarray) -> Verification:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -15,27 +16,36 @@ Output = Annotated[Path, typer.Option("--output", "-o", help="The ONNX file to w
 def import_(
     source: Annotated[
         Path,
-        typer.Argument(metavar="FILE_OR_FOLDER", help="The parameter folder of the paper's published MobileNetV2."),
+        typer.Argument(
+            metavar="FILE_OR_FOLDER",
+            help="A quantized ONNX file (QDQ or QONNX), or the parameter folder of the paper's published MobileNetV2.",
+        ),
     ],
     output: Output,
     repair: Annotated[
         bool, typer.Option("--repair", help="Mend the known defects of the paper's published network.")
     ] = False,
+    keep_bits: Annotated[
+        bool, typer.Option("--keep-bits", help="Keep the weights' bits where finer biases would want more.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Turn a network from elsewhere into an integer network.
 
-    Example: `deepdive import data/ -o net.onnx`
+    A file is compared with ONNX Runtime, layer by layer, and what differs is printed.
+
+    Example: `deepdive import brevitas.onnx -o net.onnx`
     """
     from deepdive.qnet.importers import import_network
 
-    imported = import_network(source, repair=repair)
+    imported = import_network(source, repair=repair, keep_bits=keep_bits)
     net = imported.net
     net.save(output)
     if as_json:
         facts = {"file": str(output), "source": imported.source, "nodes": len(net.nodes), "macs": net.macs()}
-        print_json(facts | {"notes": imported.notes})
+        deviation = imported.deviation and asdict(imported.deviation)
+        print_json(facts | {"notes": imported.notes, "deviation": deviation})
         return
     out.print(f"Wrote {output}: {imported.source}, {len(net.nodes)} operators, {net.macs() / 1e6:.1f} million MACs.")
     for note in imported.notes:
-        out.print(f"- {note}")
+        out.print(f"- {note}", markup=False, highlight=False, soft_wrap=True)

@@ -6,21 +6,24 @@ from pathlib import Path
 
 from deepdive.errors import DeepDiveError
 from deepdive.qnet.importers.imported import Deviation, Imported
+from deepdive.qnet.importers.onnx_import import import_onnx
 from deepdive.qnet.importers.paper import import_paper
 from deepdive.qnet.onnx_file import printable
 
 __all__ = ["Deviation", "Imported", "import_network"]
 
 
-def import_network(path: str | Path, *, repair: bool = False) -> Imported:
+def import_network(path: str | Path, *, repair: bool = False, keep_bits: bool = False) -> Imported:
     """A network in a format that is not DeepDive's own.
 
     Parameters
     ----------
     path
-        The folder with the parameters of the paper's published MobileNetV2.
+        A quantized ONNX file (QDQ or QONNX), or the folder with the parameters of the paper's published MobileNetV2.
     repair
         Mend the known defects of that network.
+    keep_bits
+        Of an ONNX file: keep the weights' bits, even where biases are then met only roughly.
 
     Raises
     ------
@@ -31,6 +34,10 @@ def import_network(path: str | Path, *, repair: bool = False) -> Imported:
     try:
         if path.is_dir():
             return import_paper(path, repair=repair)
-        raise DeepDiveError("there is no such file or folder; check the path")
+        if not path.exists():
+            raise DeepDiveError("there is no such file or folder; check the path")
+        if repair:
+            raise DeepDiveError("only the paper's published network, a folder, is repaired; leave out --repair")
+        return import_onnx(path, keep_bits=keep_bits)
     except DeepDiveError as error:
         raise type(error)(printable(f"Cannot import '{path}': {str(error).rstrip('.')}.")) from None

@@ -35,18 +35,20 @@ class Deviation:
     ----------
     images
         How many inputs were compared.
-    codes
-        Largest difference of any element of any layer, in codes.
-    share
-        Of the layer with most of them, the share of elements that differ.
-    layer
-        That layer's name.
+    codes, share, layer
+        Each layer by itself, given the source's own codes: the largest difference of any element in codes, the largest
+        share of a layer's elements that differ, and that layer's name. Means that lie exactly between two codes are
+        rounded up here and to the even code by ONNX; a pool of four in one scale so differs in an eighth of its
+        elements.
+    output_codes
+        Largest difference of the output when each computes the whole network.
     top1_equal
-        Of how many inputs the largest output is at the same place.
+        Of how many inputs the largest output is then at the same place.
     """
 
     images: int
     codes: int
     share: float
     layer: str
+    output_codes: int
     top1_equal: int

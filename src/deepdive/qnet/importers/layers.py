@@ -1,0 +1,257 @@
+"""Foreign layers with weights or windows: convolutions, matrix products, batch norms, pools."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from deepdive.errors import DeepDiveError, UnsupportedLayer
+from deepdive.qnet.feature_map import MAX_ELEMENTS, FeatureMap
+from deepdive.qnet.importers.context import Context, handler
+from deepdive.qnet.importers.onnx_source import SourceNode
+from deepdive.qnet.importers.values import (
+    Affine,
+    Const,
+    Dims,
+    Function,
+    Pool,
+    Sum,
+    Value,
+    Weights,
+    function_of,
+)
+from deepdive.qnet.ops import MaxPool
+from deepdive.qnet.ops.window import window_output
+
+MAX_WINDOW = 1 << 12
+MAX_TAPS = 1 << 12
+
+
+def codes_of(value: Value, what: str = "input") -> tuple[FeatureMap, Function]:
+    """The map behind a value that is nothing but its codes' meaning."""
+    if not isinstance(value, Function) or value.map is None:
+        raise UnsupportedLayer(f"its {what} is not quantized; quantize what it reads")
+    return value.map, value
+
+
+def weights_of(const: Const, channels_first: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Codes (out, ...), zero points int16 (out,) and scales (out,) of quantized weights, one a channel of axis 0."""
+    if const.codes is None or const.scale is None or const.zero_point is None:
+        raise UnsupportedLayer("its weights are not quantized to 8 bits or fewer")
+    numbers = []
+    for part in (const.scale, const.zero_point):
+        rows = part.reshape(part.shape[0], -1)
+        if (rows != rows[:, :1]).any():
+            raise UnsupportedLayer("its weights have scales that differ within an output channel")
+        numbers.append(rows[:, 0])
+    return const.codes, numbers[1].astype(np.int16), numbers[0].astype(np.float64)
+
+
+def window(node: SourceNode, size: Dims, kernel: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int, int, int]]:
+    """Stride and padding (top, left, bottom, right) of a window over a map of `size` = (height, width)."""
+    attributes = node.attributes
+    if math.prod(kernel) > MAX_TAPS:
+        raise UnsupportedLayer(f"its window {kernel} has more than {MAX_TAPS} taps; average in steps")
+    strides = pair(attributes.get("strides", [1, 1]), "strides")
+    if list(attributes.get("dilations", [1, 1])) != [1, 1]:
+        raise UnsupportedLayer("its window is dilated; use a dense one")
+    how = attributes.get("auto_pad", "NOTSET")
+    pads = list(attributes.get("pads", [0, 0, 0, 0]))
+    if len(pads) != 4 or any(not 0 <= pad <= MAX_WINDOW for pad in pads):
+        raise DeepDiveError(f"its pads {pads[:8]} are not four numbers of 0 to {MAX_WINDOW}")
+    if how in ("SAME_UPPER", "SAME_LOWER"):
+        totals = [max((-(-size[i] // strides[i]) - 1) * strides[i] + kernel[i] - size[i], 0) for i in (0, 1)]
+        less, more = [total // 2 for total in totals], [total - total // 2 for total in totals]
+        pads = [*less, *more] if how == "SAME_UPPER" else [*more, *less]
+    elif how == "VALID":
+        pads = [0, 0, 0, 0]
+    elif how != "NOTSET":
+        raise DeepDiveError(f"auto_pad '{how[:40]}' is unknown")
+    if attributes.get("ceil_mode", 0):
+        for i in (0, 1):
+            padded = size[i] + pads[i] + pads[i + 2] - kernel[i]
+            if padded % strides[i]:
+                raise UnsupportedLayer("ceil_mode adds a window that leaves the map; pad the map instead")
+    return strides, (pads[0], pads[1], pads[2], pads[3])
+
+
+def pair(numbers: object, what: str) -> tuple[int, int]:
+    """Two numbers of a window."""
+    if not isinstance(numbers, list) or len(numbers) != 2 or any(not 1 <= n <= MAX_WINDOW for n in numbers):
+        raise UnsupportedLayer(f"its {what} are not two numbers of 1 to {MAX_WINDOW}; only two-dimensional maps go in")
+    return int(numbers[0]), int(numbers[1])
+
+
+def spatial(value: Value) -> Dims:
+    """(channels, height, width) of a map."""
+    if len(value.dims) != 3:
+        raise DeepDiveError(f"it wants a map (channels, height, width), not {value.dims}")
+    return value.dims
+
+
+@handler("Conv")
+def conv(context: Context, node: SourceNode, values: list[Value | None]) -> Value:
+    x, function = codes_of(context.value(values, 0))
+    codes, points, scales = weights_of(context.const(values, 1, "weight"))
+    if codes.ndim != 4:
+        raise UnsupportedLayer(f"its weight has {codes.ndim} dimensions; only two-dimensional convolutions go in")
+    channels, height, width = spatial(function)
+    kernel = (codes.shape[2], codes.shape[3])
+    stride, padding = window(node, (height, width), kernel)
+    groups = int(node.attributes.get("group", 1))
+    if groups < 1 or codes.shape[1] * groups != channels or codes.shape[0] % groups:
+        raise DeepDiveError(f"its weight {codes.shape} with {groups} groups does not fit {channels} channels")
+    size = window_output(node.outputs[0], x.shape, kernel, stride, padding)
+    how = Weights(codes.transpose(0, 2, 3, 1), points, weight_bits(context, values, 1), stride, padding, groups)
+    offset = bias(context, values, 2, len(codes))
+    return Affine((codes.shape[0], *size), (x,), how, scales * x.scale, offset)
+
+
+def weight_bits(context: Context, values: list[Value | None], index: int) -> int:
+    return context.const(values, index, "weight").bits
+
+
+def bias(context: Context, values: list[Value | None], index: int, channels: int) -> np.ndarray:
+    """Real numbers (channels,), zeros where the input is missing."""
+    if index >= len(values) or values[index] is None:
+        return np.zeros(channels)
+    found = context.const(values, index, "bias").values.astype(np.float64)
+    if found.size not in (1, channels):
+        raise DeepDiveError(f"its bias has {found.size} values; want {channels}")
+    return np.broadcast_to(found.reshape(-1), (channels,)).copy()
+
+
+def product(context: Context, x: Value, weight: Const, offset: np.ndarray | None, scale: float = 1.0) -> Affine:
+    """A vector times weights (out, in)."""
+    x_map, function = codes_of(x)
+    if len(function.dims) != 1 or weight.values.ndim != 2:
+        raise UnsupportedLayer(f"it multiplies {function.dims} by {weight.dims}; flatten to (batch, features) first")
+    codes, points, scales = weights_of(weight)
+    if codes.shape[1] != function.dims[0]:
+        raise DeepDiveError(f"its weight {codes.shape} does not fit {function.dims[0]} features")
+    if function.order:
+        # ONNX flattens channels outermost, the integer network innermost.
+        codes = codes.reshape(len(codes), *function.order).transpose(0, 2, 3, 1).reshape(len(codes), -1)
+    how = Weights(codes[:, None, None, :], points, weight.bits, linear=True)
+    offset = np.zeros(len(codes)) if offset is None else offset
+    return Affine((len(codes),), (x_map,), how, scales * x_map.scale * scale, offset)
+
+
+@handler("Gemm")
+def gemm(context: Context, node: SourceNode, values: list[Value | None]) -> Value:
+    if node.attributes.get("transA", 0):
+        raise UnsupportedLayer("transA is not imported")
+    weight = context.const(values, 1, "weight")
+    if weight.values.ndim != 2:
+        raise DeepDiveError(f"its weight has {weight.values.ndim} dimensions; want 2")
+    if not node.attributes.get("transB", 0):
+        weight = weight.moved(np.transpose)
+    alpha, beta = (float(node.attributes.get(name, 1.0)) for name in ("alpha", "beta"))
+    offset = bias(context, values, 2, weight.dims[0]) * beta
+    return product(context, context.value(values, 0), weight, offset, alpha)
+
+
+@handler("MatMul")
+def matmul(context: Context, node: SourceNode, values: list[Value | None]) -> Value:
+    weight = context.const(values, 1, "weight")
+    if weight.values.ndim != 2:
+        raise UnsupportedLayer(f"its weight has {weight.values.ndim} dimensions; want 2")
+    return product(context, context.value(values, 0), weight.moved(np.transpose), None)
+
+
+@handler("BatchNormalization")
+def batch_normalization(context: Context, node: SourceNode, values: list[Value | None]) -> Value:
+    x = context.value(values, 0)
+    gamma, beta, mean, variance = (
+        context.const(values, index, what).values.astype(np.float64).reshape(-1)
+        for index, what in enumerate(("scale", "bias", "mean", "variance"), start=1)
+    )
+    if {part.shape for part in (gamma, beta, mean, variance)} != {(x.dims[0],)}:
+        raise DeepDiveError(f"its parameters do not have one value for each of {x.dims[0]} channels")
+    spread = variance + float(node.attributes.get("epsilon", 1e-5))
+    if not (spread > 0).all():
+        raise DeepDiveError("its variance is negative or no number")
+    gain = gamma / np.sqrt(spread)
+    return scaled(x, gain, beta - mean * gain)
+
+
+def scaled(x: Value, gain: np.ndarray, offset: np.ndarray) -> Value:
+    """``gain * x + offset``, one number a channel or of shape (1,)."""
+    if isinstance(x, Function) and gain.size == 1 and offset.size == 1:
+        return x.applied(x.values * gain[0] + offset[0])
+    affine = as_affine(x)
+    if not affine.bounds.free:
+        raise UnsupportedLayer("it scales what was clipped before it was quantized; quantize in between")
+    if max(gain.size, offset.size) > 1 and not isinstance(affine.how, Weights):
+        raise UnsupportedLayer("it scales channels of a pool or product one by one; quantize in between")
+    return replace(affine, gain=affine.gain * gain, offset=affine.offset * gain + offset)
+
+
+def as_affine(x: Value) -> Affine:
+    """A value as something to be scaled: a map goes through weights of one."""
+    if isinstance(x, Affine):
+        return x
+    x_map, function = codes_of(x)
+    if function.order:
+        raise UnsupportedLayer("it scales the channels of a flattened map; do it before flattening")
+    channels = function.dims[0]
+    ones = np.ones((channels, 1, 1, 1), np.int8)
+    how = Weights(ones, np.zeros(channels, np.int16), 2, groups=channels)
+    return Affine(function.dims, (x_map,), how, np.full(channels, x_map.scale), np.zeros(channels))
+
+
+@handler("GlobalAveragePool")
+def global_average_pool(context: Context, node: SourceNode, values: list[Value | None]) -> Value:
+    x, function = codes_of(context.value(values, 0))
+    channels, height, width = spatial(function)
+    return Affine((channels, 1, 1), (x,), None, np.array([x.scale / (height * width)]), np.zeros(1))
+
+
+@handler("ReduceMean")
+def reduce_mean(context: Context, node: SourceNode, values: list[Value | None]) -> Value:
+    axes = node.attributes.get("axes")
+    if axes is None:
+        axes = context.const(values, 1, "axes").values.reshape(-1).tolist() if len(values) > 1 else []
+    if sorted(int(axis) % 4 for axis in axes) != [2, 3]:
+        raise UnsupportedLayer(f"it takes the mean over axes {list(axes)[:8]}; only height and width together go in")
+    pooled = global_average_pool(context, node, values)
+    assert isinstance(pooled, Affine)
+    return pooled if node.attributes.get("keepdims", 1) else replace(pooled, dims=pooled.dims[:1])
+
+
+@handler("AveragePool")
+def average_pool(context: Context, node: SourceNode, values: list[Value | None]) -> Value:
+    x, function = codes_of(context.value(values, 0))
+    channels, height, width = spatial(function)
+    kernel = pair(node.attributes.get("kernel_shape"), "kernel")
+    stride, padding = window(node, (height, width), kernel)
+    size = window_output(node.outputs[0], x.shape, kernel, stride, padding)
+    inside = not node.attributes.get("count_include_pad", 0) and any(padding)
+    gain = np.array([x.scale if inside else x.scale / math.prod(kernel)])
+    return Affine((channels, *size), (x,), Pool(kernel, stride, padding, inside), gain, np.zeros(1))
+
+
+@handler("MaxPool")
+def max_pool(context: Context, node: SourceNode, values: list[Value | None]) -> Value:
+    if len(node.outputs) > 1:
+        raise UnsupportedLayer("its indices are not imported")
+    x, function = codes_of(context.value(values, 0))
+    channels, height, width = spatial(function)
+    kernel = pair(node.attributes.get("kernel_shape"), "kernel")
+    stride, padding = window(node, (height, width), kernel)
+    size = window_output(node.outputs[0], x.shape, kernel, stride, padding)
+    if channels * size[0] * size[1] > MAX_ELEMENTS:
+        raise DeepDiveError("its output is too large")
+    name = context.emitter.names.new(node.outputs[0])
+    output = replace(x, name=name, shape=(*size, channels))
+    return function_of(context.emitter.emit(MaxPool(x.name, output, kernel, stride, padding)), (channels, *size))
+
+
+def added(a: Value, b: Value) -> Value:
+    """The sum of two maps."""
+    (a_map, first), (b_map, second) = codes_of(a), codes_of(b)
+    if first.dims != second.dims or first.order != second.order:
+        raise UnsupportedLayer(f"it adds {first.dims} and {second.dims}; only maps of one shape are added")
+    return Sum(first.dims, a_map, b_map)
