@@ -18,6 +18,7 @@ from deepdive.hardware.stages import (
     Repack,
     ResidualAdd,
     Stage,
+    Table,
     Window,
 )
 from deepdive.hardware.stream import Stream
@@ -40,7 +41,7 @@ def steps(stage: Stage, frames: int) -> Iterator[Step]:
         return repack_steps(stage, frames)
     if isinstance(stage, GlobalAveragePool):
         return pool_steps(stage, frames)
-    assert isinstance(stage, Depthwise | ResidualAdd | Fork)
+    assert isinstance(stage, Depthwise | ResidualAdd | Table | Fork)
     return repeat((True, True), frames * stage.inputs[0].beats)
 
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from deepdive.hardware.boards import load_board
 from deepdive.qnet import QNet
 from foldings import drawn_design
-from networks import OPERATOR_NETWORKS, SEEDS, add_networks, random_codes, separable_networks
+from networks import OPERATOR_NETWORKS, SEEDS, random_codes, separable_networks
 
 BOARD = load_board("zcu102")
 EXAMPLES = int(os.environ.get("DEEPDIVE_EXAMPLES", "2"))
@@ -26,8 +26,8 @@ EXAMPLES = int(os.environ.get("DEEPDIVE_EXAMPLES", "2"))
 NETWORKS: dict[str, tuple[st.SearchStrategy[QNet], int]] = {
     "conv": (OPERATOR_NETWORKS["Conv"](), 20),
     "linear": (OPERATOR_NETWORKS["Linear"](), 12),
-    # The hardware has no stage for the Table that half of these networks hold.
-    "add": (add_networks().filter(lambda net: len(net.nodes) == 1), 8),
+    "add": (OPERATOR_NETWORKS["Add"](), 12),
+    "table": (OPERATOR_NETWORKS["Table"](), 12),
     "pool": (OPERATOR_NETWORKS["GlobalAvgPool"](), 8),
     "separable": (separable_networks(), 10),
 }

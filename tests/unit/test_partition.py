@@ -99,6 +99,36 @@ def test_a_map_that_is_read_three_times_and_an_add_of_itself() -> None:
     assert plans[1].operations[5].inputs[1] == second.outputs[1]
 
 
+def test_tables_belong_to_their_neighbours() -> None:
+    net = builder()
+    x = net.table("before", net.source, PLAIN)
+    x = net.conv("stem", x, 8, Window.same(3), PLAIN)
+    x = net.table("stem.act", x, PLAIN)
+    skip = x
+    x = net.conv("expand", x, 16, Window(), PLAIN)
+    x = net.table("expand.act", x, PLAIN)
+    x = net.depthwise("depthwise", x, Window.same(3), PLAIN)
+    x = net.table("depthwise.act", x, PLAIN)
+    x = net.conv("project", x, 8, Window(), PLAIN)
+    x = net.add("add", net.table("scaled", x, PLAIN), net.table("skip", skip, PLAIN), PLAIN)
+    x = net.table("add.act", x, PLAIN)
+    x = net.conv("tail", x, 16, Window(), PLAIN)
+    x = net.table("tail.act", x, PLAIN)
+    x = net.global_avg_pool("pool", x, PLAIN)
+    x = net.linear("hidden", x, 6, PLAIN)
+    x = net.table("hidden.act", x, PLAIN)
+    net.linear("classes", x, 5, PLAIN)
+    assert story(partition(net.build())) == [
+        ("head", ["table", "window", "conv", "table"]),
+        (
+            "body1",
+            "fork pointwise table window depthwise table pointwise table table add table".split(),
+        ),
+        ("tail", ["pointwise", "table", "global_avg_pool"]),
+        ("classifier", ["linear", "table", "linear"]),
+    ]
+
+
 def test_accumulators_are_as_wide_as_proven() -> None:
     net = builder((4, 4, 3))
     net.conv("conv", net.source, 2, Window(), PLAIN)
@@ -112,8 +142,8 @@ def test_accumulators_are_as_wide_as_proven() -> None:
 def test_what_has_no_stage_is_refused_by_name() -> None:
     net = builder()
     x = net.conv("stem", net.source, 8, Window.same(3), PLAIN)
-    net.table("features.1.act", x, PLAIN)
-    with pytest.raises(UnsupportedLayer, match=r"'features.1.act' is a Table, and unit 'body1' has no stage for it"):
+    net.concat("features.1.join", x, x)
+    with pytest.raises(UnsupportedLayer, match=r"'features.1.join' is a Concat, and unit 'body1' has no stage for it"):
         partition(net.build())
 
 

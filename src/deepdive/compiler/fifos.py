@@ -98,7 +98,7 @@ def early_pixels(operations: Sequence[Operation], groups: Groups | None = None) 
         narrower = operation.kind == "repack" and groups is not None and groups(target) > groups(source)
         if pixels and (narrower or operation.kind in DENSE):
             wanted[source.name] = pixels
-        elif operation.kind in ("window", "depthwise", "repack"):
+        elif operation.kind in ("window", "depthwise", "table", "repack"):
             bursts[target.name] = pixels
     return wanted
 

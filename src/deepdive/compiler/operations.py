@@ -8,7 +8,7 @@ from functools import singledispatch
 
 from deepdive.compiler.plan import Edge, Operation, renamed
 from deepdive.hardware.stages import Requantizer
-from deepdive.qnet import Add, Conv, FeatureMap, GlobalAvgPool, Linear, Node, QNet, Requantize
+from deepdive.qnet import Add, Conv, FeatureMap, GlobalAvgPool, Linear, Node, QNet, Requantize, Table
 
 
 def unit_operations(net: QNet, unit: str, nodes: Sequence[Node], input_map: str, source: Edge) -> tuple[Operation, ...]:
@@ -125,6 +125,12 @@ def _(node: GlobalAvgPool, namer: Namer, types: tuple[FeatureMap, ...], edges: t
 def _(node: Add, namer: Namer, types: tuple[FeatureMap, ...], edges: tuple[Edge, ...]) -> Iterator[Operation]:
     name = namer("add")
     yield Operation("add", name, edges, (output_edge(name, node.output),), {"node": node.name})
+
+
+@node_operations.register
+def _(node: Table, namer: Namer, types: tuple[FeatureMap, ...], edges: tuple[Edge, ...]) -> Iterator[Operation]:
+    name = namer("table")
+    yield Operation("table", name, edges, (output_edge(name, node.output),), {"node": node.name})
 
 
 def output_edge(stage: str, output: FeatureMap) -> Edge:

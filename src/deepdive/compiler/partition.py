@@ -7,10 +7,13 @@ that cannot be taken apart. Then neighbours are joined by the four patterns of t
 - Body: [pointwise] depthwise pointwise, or a residual block whole, or any other convolution on its own;
 - Tail: [pointwise] global average pool;
 - Classifier: fully connected layers.
+
+Tables (hard-swish and the like) belong to what they follow; those that follow nothing, to what comes next.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -18,9 +21,18 @@ from deepdive.compiler.operations import unit_operations
 from deepdive.compiler.plan import Edge, UnitPlan
 from deepdive.errors import UnsupportedLayer
 from deepdive.hardware.units import UnitKind
-from deepdive.qnet import Add, Conv, GlobalAvgPool, Linear, Node, QNet
+from deepdive.qnet import Add, Conv, GlobalAvgPool, Linear, Node, QNet, Table
 
-SUPPORTED = (Conv, Linear, Add, GlobalAvgPool)
+SUPPORTED = (Conv, Linear, Add, GlobalAvgPool, Table)
+LETTERS: dict[type, str] = {GlobalAvgPool: "g", Linear: "l", Table: "t"}
+PATTERNS: tuple[tuple[UnitKind, re.Pattern[str]], ...] = (
+    ("head", re.compile("t*ct*(?:dt*pt*)?")),
+    ("body", re.compile("t*(?:pt*)?dt*pt*")),
+    ("tail", re.compile("t*(?:pt*)?gt*")),
+    ("classifier", re.compile("t*(?:lt*)+")),
+    ("body", re.compile("t*.t*")),
+)
+"""In the letters of `letter`; the first that matches names the unit. A head stands only at the beginning."""
 
 
 def partition(net: QNet) -> tuple[UnitPlan, ...]:
@@ -53,7 +65,7 @@ def check_supported(nodes: Sequence[Node], unit: str) -> None:
         if not isinstance(node, SUPPORTED):
             raise UnsupportedLayer(
                 f"'{node.name}' is a {type(node).__name__}, and unit '{unit}' has no stage for it; use Conv, Linear, "
-                "Add and GlobalAvgPool (for instance ReLU6 instead of hard-swish, no squeeze-excite)."
+                "Add, GlobalAvgPool and Table."
             )
 
 
@@ -72,36 +84,25 @@ def cut(net: QNet) -> list[tuple[Node, ...]]:
 
 def grouped(pieces: Sequence[tuple[Node, ...]]) -> list[tuple[UnitKind, tuple[Node, ...]]]:
     """Pieces joined to units."""
-    patterns: tuple[tuple[UnitKind, str], ...] = (
-        ("head", "cdp"),
-        ("head", "c"),
-        ("body", "pdp"),
-        ("body", "dp"),
-        ("tail", "pg"),
-        ("tail", "g"),
-        ("classifier", "l"),
-    )
     letters = "".join(letter(piece) for piece in pieces)
     units: list[tuple[UnitKind, tuple[Node, ...]]] = []
     start = 0
     while start < len(pieces):
-        kind, length = "body", 1
-        for candidate, pattern in patterns:
-            if letters.startswith(pattern, start) and (candidate != "head" or start == 0):
-                kind, length = candidate, len(pattern)
-                break
-        while kind == "classifier" and letters.startswith("l", start + length):
-            length += 1
-        units.append((kind, tuple(node for piece in pieces[start : start + length] for node in piece)))  # type: ignore[arg-type]
-        start += length
+        kind, end = next(
+            (kind, found.end())
+            for kind, pattern in PATTERNS
+            if (found := pattern.match(letters, start)) and (kind != "head" or start == 0)
+        )
+        units.append((kind, tuple(node for piece in pieces[start:end] for node in piece)))
+        start = end
     return units
 
 
 def letter(piece: tuple[Node, ...]) -> str:
-    """What a piece is, for the patterns: Conv, Depthwise, Pointwise, Global pool, Linear, or x for all else."""
+    """What a piece is, for the patterns: Conv, Depthwise, Pointwise, Table, Global pool, Linear, or x for all else."""
     if len(piece) > 1:
         return "x"
     (node,) = piece
     if isinstance(node, Conv):
         return "d" if node.is_depthwise else "p" if node.is_pointwise else "c"
-    return {GlobalAvgPool: "g", Linear: "l"}.get(type(node), "x")
+    return LETTERS.get(type(node), "x")

@@ -17,6 +17,7 @@ from deepdive.hardware.stages import (
     GlobalAveragePool,
     Repack,
     ResidualAdd,
+    Table,
     Window,
 )
 from deepdive.hardware.stream import Stream
@@ -30,6 +31,7 @@ STAGES: dict[str, Callable[..., AnyStage]] = {
     "depthwise": Depthwise,
     "add": ResidualAdd,
     "global_avg_pool": GlobalAveragePool,
+    "table": Table,
     "fork": Fork,
     "repack": Repack,
 }

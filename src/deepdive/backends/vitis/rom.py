@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -27,10 +28,13 @@ class Rom:
         Its C++ name.
     words
         uint8 (depth, bytes a word), or uint64 (depth, words a row).
+    ports
+        One row a cycle, or any number of them.
     """
 
     name: str
     words: np.ndarray
+    ports: Literal["1p", "np"] = "1p"
 
     @property
     def element(self) -> str:

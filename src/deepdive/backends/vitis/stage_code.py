@@ -19,10 +19,12 @@ from deepdive.hardware.stages import (
     Repack,
     Requantizer,
     ResidualAdd,
+    Table,
     Window,
 )
 from deepdive.hardware.stream import Stream
-from deepdive.qnet import Add, Conv, FeatureMap, GlobalAvgPool, Linear, QNet, Requantize
+from deepdive.qnet import Add, Conv, FeatureMap, GlobalAvgPool, Linear, Node, QNet, Requantize
+from deepdive.qnet import Table as TableNode
 
 ADD_BITS = 27
 """Bits of the sum in ``deepdive/add.h``: two products of 9 and 17 bits."""
@@ -123,10 +125,9 @@ def requantization(how: Requantize, requantizer: Requantizer, output: FeatureMap
     )
 
 
-def node_of(net: QNet, name: str) -> tuple[Conv | Linear | Add | GlobalAvgPool, tuple[FeatureMap, ...]]:
+def node_of(net: QNet, name: str) -> tuple[Node, tuple[FeatureMap, ...]]:
     """A node by name and what it reads."""
     node = next(node for node in net.nodes if node.name == name)
-    assert isinstance(node, Conv | Linear | Add | GlobalAvgPool)
     return node, net.inputs_of(node)
 
 
@@ -267,6 +268,20 @@ def _(stage: GlobalAveragePool, net: QNet) -> StageCode:
             array("int", "biases", pool_bias(stage, x)),
         ),
         streams=(stage.input.name, stage.output.name),
+    )
+
+
+@emit.register
+def _(stage: Table, net: QNet) -> StageCode:
+    node, (x,) = node_of(net, stage.node)
+    assert isinstance(node, TableNode)
+    return StageCode(
+        template="table",
+        name=stage.name,
+        beats=(("input", beat_type(stage.input)), ("output", beat_type(stage.output))),
+        constants=integers(beats=stage.input.beats, codes=len(node.values), first=x.q_min),
+        streams=(stage.input.name, stage.output.name),
+        roms=(Rom(f"{stage.name}_codes", node.values.astype(np.uint8)[:, None], "np"),),
     )
 
 

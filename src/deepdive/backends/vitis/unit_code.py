@@ -29,7 +29,7 @@ class Fifo:
 class StoredRom(Rom):
     """A ROM and the primitive that holds it."""
 
-    storage: Literal["bram", "lutram"]
+    storage: Literal["bram", "lutram"] = "lutram"
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +68,7 @@ def unit_code(unit: Unit, net: QNet) -> UnitCode:
     """The C++ of a unit; its numbers come from the network."""
     stages = tuple(stage_code(stage, net) for stage in unit.stages)
     roms = tuple(
-        StoredRom(rom.name, rom.words, storage(stage, rom.name.removeprefix(f"{stage.name}_")))
+        StoredRom(rom.name, rom.words, rom.ports, storage(stage, rom.name.removeprefix(f"{stage.name}_")))
         for stage, code in zip(unit.stages, stages, strict=True)
         for rom in code.roms
     )

@@ -11,10 +11,11 @@ from deepdive.hardware.stages.fork import Fork
 from deepdive.hardware.stages.pool import GlobalAveragePool
 from deepdive.hardware.stages.repack import Repack
 from deepdive.hardware.stages.stage import PIPELINE_CYCLES, Requantizer, Stage
+from deepdive.hardware.stages.table import Table
 from deepdive.hardware.stages.window import Window
 
 AnyStage = Annotated[
-    Window | Dense | Depthwise | ResidualAdd | GlobalAveragePool | Fork | Repack, Field(discriminator="kind")
+    Window | Dense | Depthwise | ResidualAdd | GlobalAveragePool | Table | Fork | Repack, Field(discriminator="kind")
 ]
 """Every stage there is, told apart by `kind`; what a Design's JSON holds."""
 
@@ -29,5 +30,6 @@ __all__ = [
     "Requantizer",
     "ResidualAdd",
     "Stage",
+    "Table",
     "Window",
 ]
