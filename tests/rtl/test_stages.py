@@ -10,7 +10,7 @@ import pytest
 
 from deepdive.backends.verilog.emit import emit
 from deepdive.hardware.rtl.mac_column import MacColumn
-from deepdive.hardware.rtl.memories import memory_modules
+from deepdive.hardware.rtl.memories import MEMORY_MODULES, memory_module
 from deepdive.qnet import FeatureMap
 from deepdive.simulation.bench import (
     Dut,
@@ -120,7 +120,8 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for image in case.component.roms:
             (folder / f"{image.name}.mem").write_text(image.text())
     verilog = "\n".join(emit(modules).values())
-    (folder / "stages.v").write_text(verilog + memory_modules() + bench_verilog([dut(case) for case in CASES.values()]))
+    memories = "".join(memory_module(name) for name in MEMORY_MODULES)
+    (folder / "stages.v").write_text(verilog + memories + bench_verilog([dut(case) for case in CASES.values()]))
     for case in CASES.values():
         for image in case.component.external:
             (folder / f"{tap_name(case.name, 'weights')}.stimulus").write_text(image.text())

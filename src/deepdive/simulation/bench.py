@@ -90,8 +90,11 @@ def monitor(instance: str, name: str, stream: Stream, signals: Mapping[str, str]
     )
 
 
-def bench_verilog(duts: Sequence[Dut]) -> str:
-    """The top module `bench`: every module with its sources, sinks and monitors."""
+def bench_verilog(duts: Sequence[Dut], inner: Sequence[str] = ()) -> str:
+    """The top module `bench`: every module with its sources, sinks and monitors.
+
+    `inner` are streams inside of modules, ``<dut>_dut.<stream>``, whose beats count as progress as well.
+    """
     body: list[str] = []
     watched: list[str] = []
     number = 0
@@ -119,7 +122,8 @@ def bench_verilog(duts: Sequence[Dut]) -> str:
                 watched.append(wire)
         body.append(f"{dut.name} {dut.name}_dut ({', '.join(connections)});")
     complete = " & ".join(f"complete_{wire}" for wire in watched)
-    moved = " | ".join(f"moved_{wire}" for wire in watched)
+    moves = [f"moved_{wire}" for wire in watched] + [f"({path}_valid & {path}_ready)" for path in inner]
+    moved = " | ".join(moves)
     lines = "\n".join(f"    {line}" for line in body)
     return f"""module bench (
     input wire clk,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -76,9 +76,12 @@ class RtlSimulation:
 
     @property
     def frame_interval_cycles(self) -> int:
-        """Clock cycles between the last two frames; of a single frame, its latency."""
-        ends = self.frames[:, 1]
-        return int(ends[-1] - ends[-2]) if len(ends) > 1 else self.latency_cycles
+        """Clock cycles between the last two frames, at the slower end; of a single frame, its latency.
+
+        While the pipeline fills, it takes frames faster than it gives them; at the end, when nothing follows, it gives
+        them faster than it took them.
+        """
+        return int(np.diff(self.frames, axis=0)[-1].max()) if len(self.frames) > 1 else self.latency_cycles
 
     @property
     def latency_cycles(self) -> int:
@@ -116,7 +119,10 @@ def compile_simulator(
         progress("compile the simulator")
     folder.mkdir(exist_ok=True)
     bench, main = folder / "bench.v", folder / "main.cpp"
-    bench.write_text(bench_verilog([accelerator(design)]) + "\n".join(observers(design)) + "\n", encoding="utf-8")
+    bench.write_text(
+        bench_verilog([accelerator(design)], between_units(design)) + "\n".join(observers(design)) + "\n",
+        encoding="utf-8",
+    )
     main.write_text(part("main.cpp"), encoding="utf-8")
     every_core = len(os.sched_getaffinity(0))
     return build_simulator(
@@ -132,6 +138,11 @@ def accelerator(design: Design) -> Dut:
     weights = (stream for unit in design.units for stream in weight_streams(unit))
     inputs = (Port.axi("s_axis", source), *(Port.axi(weight_port(stream), stream, repeat=True) for stream in weights))
     return Dut(TOP, inputs, (Port.axi("m_axis", result),))
+
+
+def between_units(design: Design) -> list[str]:
+    """The streams between units, as the bench sees them."""
+    return [f"{TOP}_dut.{unit.output.name}" for unit in design.units]
 
 
 def observers(design: Design) -> list[str]:
@@ -170,7 +181,9 @@ def simulate(program: Path, design: Design, net: QNet, images: np.ndarray, how: 
         for port in weights:
             codes = np.fromfile(program.parent.parent / f"{port.stream.name}.bin", dtype=np.uint8)
             write_codes(folder / f"{tap_name(TOP, port.name)}.stimulus", port.stream, codes)
-        _, complete = run_bench(program, how, folder)
+        # While a unit takes its frame in, no beat may pass between units.
+        patience = max(how.patience, 4 * design.frame_interval_cycles)
+        _, complete = run_bench(program, replace(how, patience=patience), folder)
         if not complete:
             arrived = len(traffic(folder, tap_name(TOP, "m_axis")).frames)
             raise CheckFailed(

@@ -12,7 +12,7 @@ from deepdive.compiler.design import Design
 from deepdive.files import write_bytes, write_text
 from deepdive.hardware.rtl.accelerator import AcceleratorComponent
 from deepdive.hardware.rtl.mac_column import MacColumn
-from deepdive.hardware.rtl.memories import MEMORY_MODULES, memory_modules
+from deepdive.hardware.rtl.memories import MEMORY_MODULES, memory_module
 from deepdive.hardware.rtl.unit import UnitComponent
 from deepdive.qnet import QNet
 
@@ -37,8 +37,9 @@ def write_project(design: Design, net: QNet, folder: Path) -> None:
     modules: dict[str, Elaboratable] = {shape.name: MacColumn(shape) for shape in columns}
     modules |= units
     modules[TOP] = AcceleratorComponent(design.units, design.fingerprint)
-    names = [MEMORY_MODULES]
-    write_text(folder / MEMORY_MODULES, memory_modules())
+    names = list(MEMORY_MODULES)
+    for name in MEMORY_MODULES:
+        write_text(folder / name, memory_module(name))
     for name, verilog in emit(modules).items():
         write_text(folder / f"{name}.v", verilog)
         names.append(f"{name}.v")

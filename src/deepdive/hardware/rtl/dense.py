@@ -14,12 +14,9 @@ from deepdive.hardware.rtl.counters import counter, delayed, next_in
 from deepdive.hardware.rtl.mac_column import MacShape
 from deepdive.hardware.rtl.memories import RomImage, add_ram, address_bits, field_bits, read_rom, rom_image, signed_bits
 from deepdive.hardware.rtl.requantizer import Accumulators, RequantizerComponent, Rescaling
-from deepdive.hardware.stages.dense import Dense
+from deepdive.hardware.stages.dense import PACKED_WEIGHT_BITS, Dense
 from deepdive.qnet.feature_map import FeatureMap
 from deepdive.qnet.ops import Conv
-
-PACKED_WEIGHT_BITS = 4
-"""Weights of at most so many bits share DSPs, two output channels a multiplier."""
 
 
 class DenseComponent(StageComponent):

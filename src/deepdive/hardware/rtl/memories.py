@@ -10,13 +10,13 @@ from amaranth.hdl import ClockSignal, Instance, Module, Signal, Value
 
 from deepdive.hardware.memory import Memory
 
-MEMORY_MODULES = "deepdive_memory.v"
-"""The file that defines `deepdive_rom` and `deepdive_ram`."""
+MEMORY_MODULES = ("deepdive_rom.v", "deepdive_ram.v")
+"""The files that define the modules of their names."""
 
 
-def memory_modules() -> str:
-    """Verilog text of the two memory modules."""
-    return (files("deepdive.hardware.rtl") / "verilog" / MEMORY_MODULES).read_text(encoding="utf-8")
+def memory_module(name: str) -> str:
+    """Verilog text of one of the memory modules."""
+    return (files("deepdive.hardware.rtl") / "verilog" / name).read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True, eq=False)
