@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from deepdive.hardware.memory import total
 from deepdive.hardware.resources import Resources
 from deepdive.hardware.stages import (
     AnyStage,
@@ -84,6 +85,23 @@ def test_pointwise() -> None:
     assert stage.fill_beats == 4
     assert stage.drain_cycles == 4 * 2 + 3  # two more turns, then three more beats of the last one
     assert stage.resources().dsp == 256 + 8
+
+
+def test_narrow_weights_share_multipliers_two_output_channels_each() -> None:
+    narrow = pointwise(weight_bits=4)
+    assert narrow.packed
+    assert narrow.packed_terms == 64
+    assert narrow.multipliers == 8 * 32
+    assert narrow.resources().dsp == 8 * 16 + 8
+    wide = pointwise()
+    assert not wide.packed
+    logic, plain = (stage.resources().lut - total(stage.memories).lut for stage in (narrow, wide))
+    assert logic == plain + 16 * 18 + 16 * 8 * 5  # products are taken apart, weights are joined
+    odd = pointwise(weight_bits=4, out_parallel=3, output=stream((14, 14, 96), 1, "y"))
+    assert odd.resources().dsp == 8 * 2 + 1
+    alone = pointwise(weight_bits=4, out_parallel=1, output=stream((14, 14, 96), 1, "y"))
+    assert not alone.packed
+    assert alone.resources().dsp == 8 + 1
 
 
 def test_all_outputs_at_once_need_no_pixel_buffer() -> None:

@@ -96,7 +96,7 @@ class Compiler:
         self.net, self.site = net, site
         self.plans = partition(net)
         operations = [operation for plan in self.plans for operation in plan.operations]
-        self.low = fastest_interval(operations, net.macs(), site)
+        self.low = fastest_interval(operations, site)
         self.hash = fingerprint(net)
 
     def design(self, units: tuple[Unit, ...]) -> Design:

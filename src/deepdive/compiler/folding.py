@@ -22,6 +22,7 @@ from deepdive.compiler.placement import place
 from deepdive.compiler.plan import DENSE, Edge, Operation, UnitPlan
 from deepdive.compiler.search import Question, Search
 from deepdive.hardware.boards import Board
+from deepdive.hardware.stages.dense import PACKED_WEIGHT_BITS
 from deepdive.hardware.units import Unit
 
 ROUNDS = 12
@@ -181,9 +182,23 @@ def weight_bits(operation: Operation) -> int:
     return int(source.taps * source.channels * target.channels * operation.fields["weight_bits"])
 
 
-def fastest_interval(operations: Sequence[Operation], macs: int, site: Site) -> int:
+def fastest_interval(operations: Sequence[Operation], site: Site) -> int:
     """No folding can be faster: by the DSPs, and by the beats of the widest stream."""
     beats = max(
         edge.height * edge.width for operation in operations for edge in (*operation.inputs, *operation.outputs)
     )
-    return max(beats, math.ceil(macs / max(site.limits(1)["dsp"], 1)))
+    products = sum(dsp_products(operation) for operation in operations)
+    return max(beats, math.ceil(products / max(site.limits(1)["dsp"], 1)))
+
+
+def dsp_products(operation: Operation) -> float:
+    """Times a frame that a DSP must multiply: two products of narrow weights at once."""
+    source, target = operation.inputs[0], operation.outputs[0]
+    pixels = target.height * target.width
+    if operation.kind == "depthwise":
+        return pixels * source.taps * source.channels
+    if operation.kind not in DENSE:
+        return 0
+    packed = operation.fields["weight_bits"] <= PACKED_WEIGHT_BITS and target.channels > 1
+    products = pixels * source.taps * source.channels * target.channels
+    return products / operation.fields.get("conv_groups", 1) / (2 if packed else 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -10,6 +11,12 @@ from deepdive.hardware.memory import Memory, total
 from deepdive.hardware.resources import Resources
 from deepdive.hardware.stages.stage import Requantizer, Stage
 from deepdive.hardware.stream import Stream
+
+PACKED_WEIGHT_BITS = 4
+"""Weights of at most so many bits share DSPs: ``((w1 << 18) + w0) * x`` is the products of two output channels."""
+
+PACKED_FIELD_BITS = 18
+"""Distance of the two products: a DSP48E2 multiplies 27 x 18 bits (UG579), so 8-bit codes and 4-bit weights fit."""
 
 
 class Dense(Stage):
@@ -21,6 +28,8 @@ class Dense(Stage):
     ``input.groups * output.lanes >= out_parallel`` and the requantizers are shared.
 
     A grouped convolution (`conv_groups` > 1, not depthwise) runs as a dense one whose weights are filled up with zeros.
+    Weights of at most four bits share DSPs, two output channels each, and an adder tree that adds both products at
+    once, taken apart once per `packed_terms` inputs.
     Weights lie on chip (block RAM or, when shallow, LUTs), on chip in LUTs (`distributed`), or are read from external
     memory in the order of use, one word a step (`external`).
     """
@@ -83,6 +92,17 @@ class Dense(Stage):
         return self.input.taps * self.input.lanes * self.out_parallel
 
     @property
+    def packed(self) -> bool:
+        """Whether two output channels share a multiplier; an odd last one has its own."""
+        return self.weight_bits <= PACKED_WEIGHT_BITS and self.out_parallel > 1
+
+    @property
+    def packed_terms(self) -> int:
+        """Products whose sum fits the lower of two packed fields: 64 for 4-bit weights and 8-bit codes."""
+        largest = 1 << (self.input.bits - 1) if self.input.signed else (1 << self.input.bits) - 1
+        return ((1 << (PACKED_FIELD_BITS - 1)) - 1) // (largest << (self.weight_bits - 1))
+
+    @property
     def weight_count(self) -> int:
         """Weights held, those that only fill up groups included."""
         return self.input.taps * self.input.channels * self.output.channels
@@ -119,17 +139,24 @@ class Dense(Stage):
         )
 
     def resources(self) -> Resources:
-        """Memories, requantizers, and a DSP48E2 a multiplication.
+        """Memories, requantizers, and a DSP48E2 a multiplication, or two that share one.
 
         Additions: half of them ride in the DSP's own adder (multiply-add along the cascade), the others are fabric
-        adders of a product's 18 bits, a LUT and a register a bit. Each output channel keeps its accumulator and a copy
-        that waits for the requantizer. An external weight port is an AXI read master of 128 bits (about 900 LUT).
+        adders, a LUT and a register a bit: of a product's 18 bits, or of two packed ones' 36. Taking packed sums apart
+        costs an adder of the field for each pair and chunk of `packed_terms`, and joining two weights one of a weight's
+        bits for each shared multiplier. Each output channel keeps its accumulator and a copy that waits for the
+        requantizer. An external weight port is an AXI read master of 128 bits (about 900 LUT).
         """
-        adders = 9 * self.multipliers
+        inputs = self.input.taps * self.input.lanes
+        columns = math.ceil(self.out_parallel / 2) if self.packed else self.out_parallel
+        adders = inputs * columns * (PACKED_FIELD_BITS if self.packed else PACKED_FIELD_BITS // 2)
+        if self.packed:
+            adders += columns * math.ceil(inputs / self.packed_terms) * PACKED_FIELD_BITS
+            adders += columns * inputs * (self.weight_bits + 1)
         kept = self.out_parallel * self.requantizer.acc_bits
         port = Resources(lut=900, ff=1300, bram36=2) if self.weights == "external" else Resources()
         own = Resources(
-            dsp=self.multipliers,
+            dsp=inputs * columns,
             lut=adders + kept + 100,
             ff=adders + 2 * kept + self.input.beat_bits + 100,
         )

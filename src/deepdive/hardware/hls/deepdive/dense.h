@@ -14,6 +14,7 @@
 #define DEEPDIVE_DENSE_H
 
 #include "deepdive/beat.h"
+#include "deepdive/multiply.h"
 #include "deepdive/requantize.h"
 #include "deepdive/weights.h"
 
@@ -81,22 +82,7 @@ steps_of_all_frames:
 
             int products[outputs];
 #pragma HLS array_partition variable=products type=complete
-        clear:
-            for (int out = 0; out < outputs; ++out) {
-#pragma HLS unroll
-                products[out] = 0;
-            }
-        multiply_input:
-            for (int in = 0; in < inputs; ++in) {
-#pragma HLS unroll
-                const short code = pixel.lane[in];
-            multiply_output:
-                for (int out = 0; out < outputs; ++out) {
-#pragma HLS unroll
-                    const short factor = factors[in * outputs + out];
-                    products[out] += code * factor;
-                }
-            }
+            multiply<Spec::weight_bits, inputs, outputs>(pixel.lane, factors, products);
         accumulate:
             for (int out = 0; out < outputs; ++out) {
 #pragma HLS unroll
