@@ -15,13 +15,19 @@ from deepdive.qnet.importers.values import ROUNDINGS, Const, Function, Grid, Qua
 QONNX_DOMAINS = ("qonnx.custom_op.general", "finn.custom_op.general", "onnx.brevitas")
 CODES = {np.dtype(np.uint8): False, np.dtype(np.int8): True}
 MAX_CONST_BITS = 32
+LEAST_SCALE = 1e-30
+"""Single precision holds everything from here to its inverse."""
 
 
 def check_scale(scale: np.ndarray) -> np.ndarray:
     """Scales as float64, all of them finite and positive."""
     scale = np.asarray(scale, dtype=np.float64)
-    if not scale.size or not np.isfinite(scale).all() or not (scale > 0).all() or scale.max() > 1e30:
+    if not scale.size or not np.isfinite(scale).all() or not (scale > 0).all():
         raise DeepDiveError("a scale is not finite and positive")
+    if scale.min() < LEAST_SCALE or scale.max() > 1 / LEAST_SCALE:
+        raise DeepDiveError(
+            f"a scale of {scale.min():g} to {scale.max():g} is outside {LEAST_SCALE}..{1 / LEAST_SCALE}"
+        )
     return scale
 
 
@@ -166,7 +172,9 @@ def quantized_const(
     low, high = code_range(int(bits), *kind)
     if not np.isfinite(x.values).all():
         raise DeepDiveError("it quantizes numbers that are not finite")
-    codes = np.clip(rounded(x.values / spread[0] + spread[1], how), low, high)
+    # In single precision, as the source's runtime does it.
+    steps = x.values.astype(np.float32) / spread[0].astype(np.float32) + spread[1].astype(np.float32)
+    codes = np.clip(rounded(steps, how), low, high)
     real = spread[0] * (codes - spread[1])
     if bits > 8:
         return Const(real)

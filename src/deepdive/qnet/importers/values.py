@@ -44,8 +44,10 @@ class Grid:
         return float(np.rint(value / self.scale)) + self.zero_point
 
     def codes(self, values: np.ndarray) -> np.ndarray:
-        """Codes (int64) of real values."""
-        return np.clip(rounded(values / self.scale + self.zero_point, self.rounding), self.q_min, self.q_max)
+        """Codes (float64) of real values, divided in single precision as the source's runtime does."""
+        with np.errstate(over="ignore"):
+            steps = values.astype(np.float32) / np.float32(self.scale) + np.float32(self.zero_point)
+        return np.clip(rounded(steps, self.rounding), self.q_min, self.q_max)
 
     def same_codes(self, x: FeatureMap) -> bool:
         """Whether the codes of `x` mean the same and are all in use."""
