@@ -69,6 +69,8 @@ class Folder:
             turns = [n for n in divisors(channels // lanes) if n <= inputs[0].groups]
             folding["out_parallel"] = lanes * self.pick(turns)
             folding["weights"] = ("on_chip", "distributed", "external")[self.rng.integers(3)]
+        if operation.kind == "depthwise":
+            folding["fabric"] = bool(self.rng.integers(2))
         outputs = tuple(edge.stream(lanes, depth=int(self.rng.integers(2, 65))) for edge in operation.outputs)
         self.streams.update((stream.name, stream) for stream in outputs)
         return operation.stage(inputs, outputs, folding)

@@ -209,7 +209,7 @@ def dense_case(spec: ConvSpec, in_lanes: int, out_parallel: int, out_lanes: int,
     return StageCase(spec.name, stage_component(stage, QNet("n", x, (conv,))), (fed,), (wanted,))
 
 
-def depthwise_case(spec: ConvSpec, lanes: int) -> StageCase:
+def depthwise_case(spec: ConvSpec, lanes: int, *, fabric: bool = False) -> StageCase:
     conv, x, rng = random_conv(spec)
     taps = spec.kernel[0] * spec.kernel[1]
     seen = FeatureMap("w", conv.output.shape, x.bits, x.signed)
@@ -220,6 +220,7 @@ def depthwise_case(spec: ConvSpec, lanes: int) -> StageCase:
         output=stream("b", conv.output, lanes),
         weight_bits=spec.bits[1],
         requantizer=requantizer(conv, x),
+        fabric=fabric,
     )
     codes = random_codes(rng, x)
     wanted = beats(reference(conv, (x,), (codes,)), lanes)

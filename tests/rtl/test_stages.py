@@ -84,6 +84,12 @@ def cases() -> list[StageCase]:
             ConvSpec("depthwise_7x7", 33, (3, 3), (2, 2), (7, 7), padding=(3, 3, 3, 3), groups=2, rounding="floor"), 1
         ),
         depthwise_case(
+            ConvSpec("depthwise_fabric", 35, (4, 4), (4, 4), (3, 3), (1, 1), SAME3, 4, (8, 4, 8)), 2, fabric=True
+        ),
+        depthwise_case(
+            ConvSpec("depthwise_fabric8", 36, (3, 4), (3, 3), (3, 3), groups=3, signed=(True, True)), 3, fabric=True
+        ),
+        depthwise_case(
             ConvSpec("depthwise_imported", 34, (3, 3), (3, 3), (3, 3), groups=3, weight_zero_point=True, uniform=True),
             3,
         ),

@@ -21,6 +21,7 @@ from deepdive.hardware.stages import (
     Stage,
     Window,
 )
+from deepdive.hardware.stages.stage import fabric_multiplier_luts
 from deepdive.hardware.stream import Stream
 
 HOW = Requantizer(acc_bits=20, mult_bits=16)
@@ -195,6 +196,16 @@ def test_depthwise() -> None:
         ("scales", 12, 8 * 54),
     ]
     assert stage.resources().dsp == 72 + 8
+
+
+def test_multipliers_of_luts_take_no_dsp() -> None:
+    plain = depthwise()
+    fabric = plain.model_copy(update={"fabric": True})
+    assert plain.resources().dsp == 9 * 8 + 8
+    assert fabric.resources().dsp == 8  # the requantizers'
+    # A 4-bit weight times an 8-bit code: two adders of 10 bits and one of 12, then 12 bits in the adder tree.
+    assert fabric.resources().lut - plain.resources().lut == 72 * (2 * 10 + 12 + 12 - 9)
+    assert fabric_multiplier_luts(8, 8) == 4 * 10 + 3 * 12
 
 
 def test_pool_emits_during_the_last_pixel() -> None:

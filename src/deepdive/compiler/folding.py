@@ -195,9 +195,7 @@ def dsp_products(operation: Operation) -> float:
     """Times a frame that a DSP must multiply: two products of narrow weights at once."""
     source, target = operation.inputs[0], operation.outputs[0]
     pixels = target.height * target.width
-    if operation.kind == "depthwise":
-        return pixels * source.taps * source.channels
-    if operation.kind not in DENSE:
+    if operation.kind not in DENSE:  # depthwise multipliers may be made of LUTs
         return 0
     packed = operation.fields["weight_bits"] <= PACKED_WEIGHT_BITS and target.channels > 1
     products = pixels * source.taps * source.channels * target.channels

@@ -19,6 +19,7 @@ MAX_BEAT_BITS = 4096
 """Wider words are refused by Vitis HLS (AP_INT_MAX_W)."""
 
 NO_FOLDING: Mapping[str, Any] = {}
+FABRIC: Mapping[str, Any] = {"fabric": True}
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,8 @@ def candidates(
         stage = operation.stage(inputs, tuple(edge.stream(lanes_out) for edge in operation.outputs), NO_FOLDING)
         if stage.interval_cycles <= limits.slowest:
             yield i, o, NO_FOLDING, stage
+            if operation.kind == "depthwise":
+                yield i, o, FABRIC, stage.model_copy(update=FABRIC)
 
 
 def dense_candidates(

@@ -208,6 +208,7 @@ def _(stage: Depthwise, net: QNet) -> StageCode:
                 groups=stage.input.groups,
                 weight_bits=weight_bits,
             ),
+            flag("fabric", stage.fabric),
             *requantization(node.requantize, stage.requantizer, node.output),
         ),
         streams=(stage.input.name, stage.output.name),

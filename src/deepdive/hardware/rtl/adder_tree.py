@@ -47,7 +47,7 @@ class AdderTree:
 
 
 def balanced(values: Sequence[Value]) -> Value:
-    """Sum of up to four values, two and two."""
+    """Sum of values, two and two."""
     if len(values) == 1:
         return values[0]
     half = (len(values) + 1) // 2

@@ -29,6 +29,7 @@ class DepthwiseComponent(StageComponent):
             w_bits=signed_bits(words),
             acc_bits=stage.requantizer.acc_bits,
             accumulate=False,
+            fabric=stage.fabric,
         )
         self.columns.add(self.shape)
         memory = self.memory("weights")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from amaranth.hdl import Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from deepdive.hardware.rtl.adder_tree import AdderTree, tree_levels
+from deepdive.hardware.rtl.adder_tree import AdderTree, balanced, tree_levels
 
 FIELD_BITS = 18
 """Distance of the two products that share a DSP48E2: ``((w1 << 18) + w0) * x`` needs 27 x 18 bits for 8-bit weights."""
@@ -18,7 +19,8 @@ FIELD_BITS = 18
 class MacShape:
     """What a column computes: ``sum(x[i] * w[i])`` over `inputs` products a cycle, modulo ``2**acc_bits``.
 
-    With `pair` it computes two columns that read the same x, a multiplier for both.
+    With `pair` it computes two columns that read the same x, a multiplier for both. With `fabric` it has no `*` that
+    synthesis would map to a DSP: its products are sums of shifted codes.
     """
 
     inputs: int
@@ -28,12 +30,17 @@ class MacShape:
     acc_bits: int
     accumulate: bool
     pair: bool = False
+    fabric: bool = False
 
     @property
     def name(self) -> str:
         """Names the column's Verilog module: equal shapes share one."""
         sign = "s" if self.x_signed else "u"
-        tail = ("_pair" if self.pair else "") + ("_accumulate" if self.accumulate else "")
+        tail = (
+            ("_pair" if self.pair else "")
+            + ("_fabric" if self.fabric else "")
+            + ("_accumulate" if self.accumulate else "")
+        )
         return f"deepdive_mac_{self.inputs}x{sign}{self.x_bits}_w{self.w_bits}_acc{self.acc_bits}{tail}"
 
     @property
@@ -63,6 +70,20 @@ class MacShape:
     def latency(self) -> int:
         """Enabled cycles from the operands to `acc`."""
         return self.sum_latency + self.accumulate
+
+
+def shifted_sum(code: Value, weight: Value) -> Value:
+    """`code` times a signed weight as a sum of shifted codes, one a bit of the weight; the sign's bit subtracts."""
+    return difference([Mux(weight[bit], code, 0) << bit for bit in range(len(weight))])
+
+
+def difference(rows: Sequence[Value]) -> Value:
+    """The sum of all rows but the last, less the last, two and two."""
+    if len(rows) == 1:
+        return -rows[0]
+    half = len(rows) // 2
+    first = balanced(rows[:half])
+    return first - rows[-1] if len(rows) == 2 else first + difference(rows[half:])
 
 
 class MacColumn(wiring.Component):
@@ -125,7 +146,9 @@ class MacColumn(wiring.Component):
         products = []
         for index in range(self.shape.inputs):
             weight = tree.register(self._weight(index), f"w{index}")
-            products.append(tree.register(self._operand(m, index) * weight, f"product{index}"))
+            code = self._operand(m, index)
+            product = shifted_sum(code, weight) if self.shape.fabric else code * weight
+            products.append(tree.register(product, f"product{index}"))
         return tree.total(products, "sum")
 
     def _packed_sums(self, m: Module) -> list[Value]:

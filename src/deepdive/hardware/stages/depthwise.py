@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from deepdive.hardware.memory import Memory, total
 from deepdive.hardware.resources import Resources
-from deepdive.hardware.stages.stage import Requantizer, Stage
+from deepdive.hardware.stages.stage import Requantizer, Stage, fabric_multiplier_luts
 from deepdive.hardware.stream import Stream
 
 
@@ -16,7 +16,7 @@ class Depthwise(Stage):
     """`input.taps * input.lanes` multipliers: a step takes the windows of `lanes` channels and gives their outputs.
 
     For every pixel: for every group of lanes: one step. The weight word of group g holds (tap, lane), taps outermost,
-    as the windows do.
+    as the windows do. With `fabric` the multipliers are made of LUTs, else a DSP each.
     """
 
     kind: Literal["depthwise"] = "depthwise"
@@ -25,6 +25,7 @@ class Depthwise(Stage):
     output: Stream
     weight_bits: int = Field(ge=2, le=8)
     requantizer: Requantizer
+    fabric: bool = False
 
     @model_validator(mode="after")
     def _shapes(self) -> Depthwise:
@@ -64,7 +65,16 @@ class Depthwise(Stage):
         return (rom, *((scales,) if scales else ()))
 
     def resources(self) -> Resources:
-        """Memories, requantizers, a DSP48E2 a multiplication; half of the additions in fabric, as in `Dense`."""
-        adders = 9 * self.multipliers
-        own = Resources(dsp=self.multipliers, lut=adders + 60, ff=adders + self.input.beat_bits + 60)
+        """Memories, requantizers, multipliers and adders.
+
+        With a DSP48E2 a multiplication half of the additions ride in it, as in `Dense`; multipliers of LUTs leave all
+        of them to the fabric, of a product's bits, and register their products.
+        """
+        if self.fabric:
+            product = self.input.bits + self.weight_bits
+            lut = self.multipliers * (fabric_multiplier_luts(self.input.bits, self.weight_bits) + product)
+            own = Resources(lut=lut + 60, ff=2 * product * self.multipliers + self.input.beat_bits + 60)
+        else:
+            adders = 9 * self.multipliers
+            own = Resources(dsp=self.multipliers, lut=adders + 60, ff=adders + self.input.beat_bits + 60)
         return own + self.requantizer.resources(self.output) + total(self.memories)

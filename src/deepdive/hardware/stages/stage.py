@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from typing import Literal
 
@@ -15,6 +16,16 @@ PIPELINE_CYCLES = 16
 """Clock cycles from a stage's input beat to the output beat that depends on it, at most (the loop's iteration
 latency): a multiplier takes 3-4, an adder tree of 576 inputs 5-10 at two levels a cycle, the requantizer 5. A stage
 whose pipeline stalls may hold as many beats."""
+
+
+def fabric_multiplier_luts(x_bits: int, w_bits: int) -> int:
+    """LUTs of a multiplier without a DSP.
+
+    Rows of the code times one bit of the weight are added two at a time: a LUT6 with its carry takes both partial
+    products of a bit, so the first adders swallow the multiplication. The sums of such pairs are then added up.
+    """
+    pairs = math.ceil(w_bits / 2)
+    return pairs * (x_bits + 2) + (pairs - 1) * (x_bits + 4)
 
 
 class Stage(BaseModel):

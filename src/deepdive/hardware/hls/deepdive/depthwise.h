@@ -1,7 +1,7 @@
 // Depthwise: one filter a channel, on windows; a step multiplies all taps of `lanes` channels and gives their codes.
 //
 // Spec: input (taps * lanes), output (beats), pixels (a frame), groups (beats a pixel), weight_bits, acc_bits,
-// half_up, zero_point, q_min, q_max.
+// fabric (multipliers of LUTs, not DSPs), half_up, zero_point, q_min, q_max.
 #ifndef DEEPDIVE_DEPTHWISE_H
 #define DEEPDIVE_DEPTHWISE_H
 
@@ -46,7 +46,13 @@ steps_of_all_frames:
 #pragma HLS unroll
                 const short code = pixel.lane[tap * lanes + lane];
                 const short factor = factors[tap * lanes + lane];
-                products[lane] += code * factor;
+                if constexpr (Spec::fabric) {
+                    const int product = code * factor;
+#pragma HLS bind_op variable=product op=mul impl=fabric
+                    products[lane] += product;
+                } else {
+                    products[lane] += code * factor;
+                }
             }
         }
         typename Spec::output result;
