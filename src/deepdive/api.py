@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from pydantic import PrivateAttr
 
-from deepdive.backends import vitis
 from deepdive.backends.build import read_build, write_build
+from deepdive.backends.writers import Backend, writer
 from deepdive.compiler import design
 from deepdive.compiler.compile import Objective
 from deepdive.compiler.compile import compile as compile_network
@@ -21,17 +20,15 @@ from deepdive.simulation.verify import verify as climb
 
 __all__ = ["Design", "compile", "import_", "load", "verify"]
 
-WRITERS = {"hls": vitis.write_project}
-
 
 class Design(design.Design):
     """A design together with the network it computes, so that it can be written."""
 
     _net: QNet = PrivateAttr()
 
-    def write(self, path: str | Path, backend: Literal["hls"] = "hls") -> None:
+    def write(self, path: str | Path, backend: Backend = "hls") -> None:
         """Write the build folder: design, network and the backend's project, whole or not at all."""
-        write_build(self, self._net, path, {backend: WRITERS[backend]})
+        write_build(self, self._net, path, {backend: writer(backend)})
 
 
 def compile(

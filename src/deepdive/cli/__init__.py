@@ -28,11 +28,13 @@ app.command()(network.models)
 app.command()(network.quantize)
 app.command()(training.train)
 app.command(name="import")(imports.import_)
+app.command()(imports.export)
 app.command()(network.evaluate)
 app.command()(hardware.boards)
 app.command(name="compile")(hardware.compile_)
 app.command()(hardware.simulate)
 app.command()(hardware.verify)
+app.command()(hardware.synthesise)
 app.command()(hardware.report)
 
 

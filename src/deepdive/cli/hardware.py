@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import typer
@@ -30,6 +30,14 @@ class Engine(StrEnum):
     """What can run a project."""
 
     csim = "csim"
+    rtl = "rtl"
+
+
+class Backend(StrEnum):
+    """What is written."""
+
+    hls = "hls"
+    rtl = "rtl"
 
 
 def boards(as_json: Json = False) -> None:
@@ -59,14 +67,15 @@ def compile_(
     clock: Annotated[float | None, typer.Option(help="Clock in MHz; the board's own when not given.")] = None,
     objective: Annotated[Objective, typer.Option(help="What to look for.")] = Objective.fps,
     target_fps: Annotated[float | None, typer.Option(help="Frames a second that suffice.")] = None,
+    backend: Annotated[Backend, typer.Option(help="C++ for Vitis HLS, or plain Verilog.")] = Backend.hls,
     as_json: Json = False,
 ) -> None:
-    """Fit a network to a board and write the C++ project.
+    """Fit a network to a board and write the C++ or the Verilog project.
 
     Example: `deepdive compile net.onnx --board zcu102 -o build/`
     """
-    from deepdive.backends import vitis
     from deepdive.backends.build import write_build
+    from deepdive.backends.writers import writer
     from deepdive.compiler.compile import compile as compile_network
     from deepdive.qnet.onnx_file import load
     from deepdive.report import Report, print_design
@@ -77,7 +86,7 @@ def compile_(
             network, board=board, clock_mhz=clock, objective=objective.value, target_fps=target_fps
         )
     with progress("writing"):
-        write_build(design, network, output, {"hls": vitis.write_project})
+        write_build(design, network, output, {backend.value: writer(backend)})
     if as_json:
         print_json(design.summary())
         return
@@ -94,13 +103,13 @@ def simulate(
     """Run the emitted project on pictures and show what it classifies; `verify` also compares every value."""
     from deepdive.backends.build import read_build
     from deepdive.qnet.classify import best
-    from deepdive.simulation.csim import run_csim
+    from deepdive.simulation.engines import runner
 
-    assert engine is Engine.csim
+    run = runner(engine)
     project = read_build(build)
     paths, codes = pictures(images, project.net)
     with progress("simulating") as step:
-        maps = run_csim(project, codes, step)
+        maps = run(project, codes, step)
     logits = project.net.output.dequantize(maps[project.net.output.name])[:, 0, 0, :]
     found = {str(path): best(values, project.net.labels) for path, values in zip(paths, logits, strict=True)}
     if as_json:
@@ -108,6 +117,39 @@ def simulate(
         return
     for name, guesses in found.items():
         out.print(f"[bold]{Path(name).name}[/]  " + ", ".join(f"{g.label} {g.probability:.0%}" for g in guesses))
+
+
+def synthesise(
+    build: BuildFolder,
+    unit: Annotated[list[str] | None, typer.Option(help="Only this unit; give it as often as you like.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Count the primitives of a Verilog project by open synthesis, unit by unit, beside the model's figures."""
+    from deepdive.backends.build import read_build
+    from deepdive.simulation.synthesis import synthesise as count
+
+    project = read_build(build)
+    family: Literal["xc7", "xcup"] = "xc7" if project.design.board.part.startswith("xc7") else "xcup"
+    with progress("synthesising") as step:
+        found = count(project.path / "rtl", project.design, family=family, units=tuple(unit or ()), progress=step)
+    modelled = {part.name: part.resources for part in project.design.units}
+    if as_json:
+        print_json(
+            {
+                name: {"synthesised": used.model_dump(), "modelled": modelled[name].model_dump()}
+                for name, used in found.items()
+            }
+        )
+        return
+    table = Table(title="synthesised by Yosys (LUT and FF are upper bounds) / modelled")
+    table.add_column("unit")
+    for heading in ("DSP", "LUT", "FF", "BRAM36"):
+        table.add_column(heading, justify="right")
+    for name, used in found.items():
+        pairs = zip(used.model_dump().values(), modelled[name].model_dump().values(), strict=True)
+        cells = [f"{synthesised:,g} / {model:,g}" for synthesised, model in pairs]
+        table.add_row(name, *cells[:4])
+    out.print(table)
 
 
 def verify(build: BuildFolder, images: Images, as_json: Json = False) -> None:

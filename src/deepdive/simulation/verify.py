@@ -15,9 +15,15 @@ from deepdive.files import write_text
 from deepdive.qnet import reference
 from deepdive.qnet.witness import run_onnx_runtime
 from deepdive.simulation.compare import compare
-from deepdive.simulation.csim import run_csim
+from deepdive.simulation.engines import runner
 
 VERIFICATION_FILE = "verification.json"
+
+PROJECTS = (
+    ("hls", "csim", "C simulation", "the C++ compute units"),
+    ("rtl", "rtl", "RTL simulation", "the Verilog, cycle by cycle"),
+)
+"""Folder of a project in a build, the engine that runs it, its name in the table, what it proves."""
 
 Progress = Callable[[str], None]
 
@@ -86,7 +92,7 @@ def load_verification(build: Build) -> Verification | None:
 
 
 def verify(build: Build, images: np.ndarray, progress: Progress | None = None) -> Verification:
-    """Climb the ladder: ONNX Runtime on the saved file, then C simulation of the emitted project.
+    """Climb the ladder: ONNX Runtime on the saved file, then the simulation of every emitted project.
 
     Parameters
     ----------
@@ -100,8 +106,12 @@ def verify(build: Build, images: np.ndarray, progress: Progress | None = None) -
     wanted = reference.run(build.net, images)
     tell("ONNX Runtime")
     onnx = climb("ONNX Runtime", "the saved file", wanted, lambda: run_onnx_runtime(build.net, images))
-    csim = climb("C simulation", "the C++ compute units", wanted, lambda: run_csim(build, images, progress))
-    found = Verification(fingerprint=build.design.fingerprint, rungs=(onnx, csim))
+    rungs = [onnx]
+    written = [row for row in PROJECTS if (build.path / row[0]).is_dir()]
+    for _, engine, title, proves in written or PROJECTS[:1]:
+        run = runner(engine)
+        rungs.append(climb(title, proves, wanted, lambda run=run: run(build, images, progress)))  # type: ignore[misc]
+    found = Verification(fingerprint=build.design.fingerprint, rungs=tuple(rungs))
     found.save(build.path)
     return found
 

@@ -38,7 +38,7 @@ class DenseComponent(StageComponent):
             acc_bits=stage.requantizer.acc_bits,
             accumulate=stage.input.groups > 1,
         )
-        if self.shape.w_bits <= PACKED_WEIGHT_BITS and stage.out_parallel > 1:
+        if stage.weight_bits <= PACKED_WEIGHT_BITS and stage.out_parallel > 1:
             self.shape = replace(self.shape, pair=True)
         self.columns.add(self.shape)
         self.image = self._image(field_bits(words, self.shape.w_bits))

@@ -78,10 +78,10 @@ def address_bits(depth: int) -> int:
     return max(1, (depth - 1).bit_length())
 
 
-def read_rom(m: Module, image: RomImage, *, enable: Value, address: Value) -> Signal:
-    """Add a ROM to `m`; its data follow `address` by one enabled clock cycle."""
-    data = Signal(image.width, name=f"{image.name}_data")
-    m.submodules[f"{image.name}_rom"] = Instance(
+def read_rom(m: Module, image: RomImage, *, enable: Value, address: Value, name: str = "") -> Signal:
+    """Add a ROM to `m`; its data follow `address` by one enabled clock cycle. `name` is the image's by default."""
+    data = Signal(image.width, name=f"{name or image.name}_data")
+    m.submodules[f"{name or image.name}_rom"] = Instance(
         "deepdive_rom",
         p_WIDTH=image.width,
         p_DEPTH=image.depth,
