@@ -1,14 +1,22 @@
-"""Commands for networks from and to elsewhere: import."""
+"""Commands for networks from and to elsewhere: import, export."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from deepdive.cli.console import Json, out, print_json
+
+
+class Format(StrEnum):
+    """What `export` writes."""
+
+    QONNX = "qonnx"
+
 
 Output = Annotated[Path, typer.Option("--output", "-o", help="The ONNX file to write.")]
 
@@ -49,3 +57,23 @@ def import_(
     out.print(f"Wrote {output}: {imported.source}, {len(net.nodes)} operators, {net.macs() / 1e6:.1f} million MACs.")
     for note in imported.notes:
         out.print(f"- {note}", markup=False, highlight=False, soft_wrap=True)
+
+
+def export(
+    net: Annotated[Path, typer.Argument(help="An integer network: the ONNX file of `deepdive quantize` or `import`.")],
+    output: Output,
+    form: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.QONNX,
+    as_json: Json = False,
+) -> None:
+    """Write an integer network for other tools.
+
+    Example: `deepdive export net.onnx --format qonnx -o net_qonnx.onnx`
+    """
+    from deepdive.qnet.onnx_file import load
+
+    network = load(net)
+    network.export_qonnx(output)
+    if as_json:
+        print_json({"file": str(output), "format": form.value, "nodes": len(network.nodes)})
+        return
+    out.print(f"Wrote {output}: {form.value}, {len(network.nodes)} operators.", markup=False, soft_wrap=True)

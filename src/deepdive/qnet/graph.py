@@ -112,3 +112,10 @@ class QNet:
         from deepdive.qnet.onnx_file import save
 
         save(self, path)
+
+    def export_qonnx(self, path: str | Path) -> None:
+        """Write the network as QONNX, for other tools (whole or not at all); see `deepdive.qnet.qonnx_writer`."""
+        from deepdive.files import write_bytes
+        from deepdive.qnet.qonnx_writer import to_qonnx
+
+        write_bytes(path, to_qonnx(self).SerializeToString(deterministic=True))
