@@ -56,6 +56,8 @@ class Board(BaseModel):
     title: str = Field(min_length=1, max_length=80)
     part: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=60)
     """Full name of the device for Vivado and Vitis HLS."""
+    board_part: str = Field(default="", pattern=r"^([a-z0-9._-]+:[a-z0-9._-]+:[a-z0-9]+)?$", max_length=80)
+    """Vivado's name of the board, without a version: what presets the processor's memory and pins. May be empty."""
     clock_mhz: float = Field(gt=0)
     """Default clock of the accelerator."""
     max_clock_mhz: float = Field(gt=0)

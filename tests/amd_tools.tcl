@@ -1,0 +1,213 @@
+# A mock of the commands of Vitis HLS and Vivado that emitted scripts use: `tclsh amd_tools.tcl SCRIPT`.
+#
+# Whatever is not here is an error, as is a cell, a pin or a file that does not exist, a pin that is connected twice, and,
+# at validate_bd_design, an interface or a clock that is left open. Connections and settings go to the file that the
+# environment variable MOCK_LOG names, a line each.
+
+set log [expr {[info exists env(MOCK_LOG)] ? [open $env(MOCK_LOG) a] : [open /dev/null w]}]
+proc note args { puts $::log $args; flush $::log }
+proc need_file path { if {![file exists $path]} { error "no file '$path'" } }
+
+# --- Vitis HLS
+proc open_project {flag name} { need $flag -reset; set ::hls_project $name; file mkdir $name; note open_project $name }
+proc need {given wanted} { if {$given ne $wanted} { error "'$given' is not '$wanted'" } }
+proc set_top name { note set_top $name }
+proc open_solution {reset name flow target} {
+    need $reset -reset; need $flow -flow_target; need $target vivado
+    set ::hls_solution $name
+}
+proc set_part part { note set_part $part }
+proc create_clock {period ns name default} { need $period -period; need $name -name; note create_clock [expr {$ns + 0.0}] }
+proc set_directive_aggregate {compact how top port} { need $compact -compact; note aggregate $how $top $port }
+proc csim_design {flag arguments} { need $flag -argv; note csim_design {*}$arguments }
+proc csynth_design {} { set ::synthesised 1; note csynth_design }
+proc cosim_design {rtl language flag arguments} {
+    need $rtl -rtl; need $flag -argv
+    if {![info exists ::synthesised]} { error "cosim before csynth" }
+    foreach file [lrange $arguments 1 end] { need_file $file }
+    note cosim_design {*}$arguments
+}
+proc export_design args {
+    if {![info exists ::synthesised]} { error "export before csynth" }
+    array set given $args
+    file mkdir [file join $::hls_project $::hls_solution impl ip]
+    note export_design $given(-vendor):$given(-library):$given(-ipname):$given(-version)
+}
+proc close_project {} { note close_project }
+
+# --- Vivado: project
+proc create_project {name folder flag part force} { need $flag -part; set ::project $name; file mkdir $folder; note create_project $part }
+proc get_board_parts {quiet pattern} {
+    need $quiet -quiet
+    if {[info exists ::env(MOCK_NO_BOARDS)]} { return {} }
+    return [list [string map {* 1.9} $pattern] [string map {* 1.10} $pattern]]
+}
+proc current_project {} { return project }
+proc current_fileset {} { return sources_1 }
+proc update_ip_catalog {} {}
+proc update_compile_order {flag set} { need $flag -fileset }
+proc add_files args {
+    set file [lindex $args [expr {[lindex $args 0] in {-norecurse -tb} ? 1 : 0}]]
+    need_file $file
+    note add_files {*}$args
+}
+proc get_files name { return $name }
+proc make_wrapper {flag files top} {
+    need $flag -files; need $top -top
+    touch $::project/$::project.gen/sources_1/bd/system/hdl/system_wrapper.v
+}
+proc touch path { file mkdir [file dirname $path]; close [open $path w] }
+proc launch_runs {run flag step jobs count} {
+    need $run impl_1; need $flag -to_step; need $step write_bitstream; need $jobs -jobs
+    touch $::project/$::project.runs/impl_1/system_wrapper.bit
+}
+proc wait_on_run run {}
+proc get_runs run { return $run }
+proc get_property {name of} {
+    switch $name {
+        PROGRESS { return 100% }
+        STATS.WNS { return [expr {[info exists ::env(MOCK_WNS)] ? $::env(MOCK_WNS) : 0.125}] }
+        default { error "no property '$name'" }
+    }
+}
+
+# --- Vivado: block design. Interfaces are (stream or memory, Master or Slave); nets have a driver or not.
+array set interfaces {
+    xilinx.com:ip:axi_dma {
+        M_AXIS_MM2S {stream Master} S_AXIS_S2MM {stream Slave}
+        M_AXI_MM2S {memory Master} M_AXI_S2MM {memory Master} S_AXI_LITE {memory Slave}
+    }
+    xilinx.com:ip:axi_gpio {S_AXI {memory Slave}}
+    xilinx.com:ip:axis_dwidth_converter {S_AXIS {stream Slave} M_AXIS {stream Master}}
+    deepdive_last_beat {s_axis {stream Slave} m_axis {stream Master}}
+    xilinx.com:ip:smartconnect {} xilinx.com:ip:axi_interconnect {}
+    xilinx.com:ip:proc_sys_reset {} xilinx.com:ip:xlconstant {}
+    xilinx.com:ip:zynq_ultra_ps_e {M_AXI_HPM0_FPD {memory Master}}
+    xilinx.com:ip:processing_system7 {M_AXI_GP0 {memory Master}}
+}
+# Pins that must be connected.
+array set pins {
+    xilinx.com:ip:axi_dma {s_axi_lite_aclk m_axi_mm2s_aclk m_axi_s2mm_aclk axi_resetn}
+    xilinx.com:ip:axi_gpio {s_axi_aclk s_axi_aresetn gpio_io_i gpio2_io_i}
+    xilinx.com:ip:axis_dwidth_converter {aclk aresetn}
+    deepdive_last_beat {aclk aresetn}
+    xilinx.com:ip:smartconnect {aclk aresetn} xilinx.com:ip:axi_interconnect {ACLK ARESETN S00_ACLK S00_ARESETN}
+    xilinx.com:ip:proc_sys_reset {slowest_sync_clk ext_reset_in} xilinx.com:ip:xlconstant {}
+    xilinx.com:ip:zynq_ultra_ps_e {maxihpm0_fpd_aclk} xilinx.com:ip:processing_system7 {M_AXI_GP0_ACLK}
+}
+# Pins that drive.
+set drivers {peripheral_aresetn dout pl_clk0 pl_resetn0 FCLK_CLK0 FCLK_RESET0_N}
+
+proc create_bd_design name {}
+proc create_bd_cell {flag kind how vlnv name} {
+    need $flag -type
+    if {[info exists ::cell_interfaces($name)]} { error "cell '$name' exists" }
+    if {[regexp {^deepdive:units:(\w+)_unit:1\.0$} $vlnv - unit]} {
+        # As the tool does with words of Verilog.
+        set made {input_r {stream Slave} output_r {stream Master} s_axi_control {memory Slave}}
+        need_file $::root/vitis/$unit/solution/impl/ip
+        set source [open $::root/units/$unit.cpp]
+        foreach {- port} [regexp -all -inline {interface m_axi port=(\w+)} [read $source]] {
+            lappend made m_axi_$port {memory Master}
+        }
+        close $source
+        set ::cell_interfaces($name) $made
+        set ::cell_pins($name) {ap_clk ap_rst_n}
+    } else {
+        if {![info exists ::interfaces($vlnv)]} { error "no such core: $vlnv" }
+        set ::cell_interfaces($name) $::interfaces($vlnv)
+        set ::cell_pins($name) $::pins($vlnv)
+    }
+    note cell $name $vlnv
+}
+proc apply_bd_automation {flag rule config settings cell} { need $flag -rule; need $config -config; note automation $rule $settings }
+proc get_bd_cells name {
+    if {![info exists ::cell_interfaces($name)]} { error "no cell '$name'" }
+    return $name
+}
+proc set_property args {
+    if {[lindex $args 0] ne "-dict"} { note set_property {*}$args; return }
+    lassign $args - settings cell
+    if {[llength $settings] % 2} { error "odd settings: $settings" }
+    foreach {key value} $settings {
+        note set $cell $key $value
+        switch -regexp -matchvar found $key {
+            {^CONFIG\.NUM_(S|M)I$} {
+                set side [lindex $found 1]
+                for {set i 0} {$i < $value} {incr i} {
+                    set port [format %s%02d $side $i]
+                    lappend ::cell_interfaces($cell) ${port}_AXI [list memory [expr {$side eq "S" ? "Slave" : "Master"}]]
+                    if {"ACLK" in $::cell_pins($cell) && "${port}_ACLK" ni $::cell_pins($cell)} {
+                        lappend ::cell_pins($cell) ${port}_ACLK ${port}_ARESETN
+                    }
+                }
+            }
+            {^CONFIG\.PSU__USE__S_AXI_GP([2-5])$} {
+                set port [expr {[lindex $found 1] - 2}]
+                lappend ::cell_interfaces($cell) S_AXI_HP${port}_FPD {memory Slave}
+                lappend ::cell_pins($cell) saxihp${port}_fpd_aclk
+            }
+            {^CONFIG\.PCW_USE_S_AXI_HP([0-3])$} {
+                set port [lindex $found 1]
+                lappend ::cell_interfaces($cell) S_AXI_HP${port} {memory Slave}
+                lappend ::cell_pins($cell) S_AXI_HP${port}_ACLK
+            }
+        }
+    }
+}
+proc get_bd_intf_pins args {
+    if {[llength $args] == 1} {
+        lassign [split [lindex $args 0] /] cell pin
+        get_bd_cells $cell
+        if {![dict exists $::cell_interfaces($cell) $pin]} { error "no interface '$cell/$pin'" }
+        return $cell/$pin
+    }
+    set args [lsearch -all -inline -not -exact $args -quiet]
+    lassign $args of cell filter expression
+    need $of -of_objects; need $filter -filter
+    if {![regexp {^MODE == (Master|Slave) && VLNV =~ \*:(axis|aximm)_rtl:\*$} $expression - mode kind]} { error "filter: $expression" }
+    set found {}
+    dict for {pin is} $::cell_interfaces($cell) {
+        if {$is eq [list [expr {$kind eq "axis" ? "stream" : "memory"}] $mode]} { lappend found $cell/$pin }
+    }
+    return $found
+}
+proc get_bd_pins pin {
+    lassign [split $pin /] cell name
+    get_bd_cells $cell
+    if {$name ni $::cell_pins($cell) && $name ni $::drivers} { error "no pin '$pin'" }
+    return $pin
+}
+proc connect_bd_intf_net {from to} {
+    foreach {pin mode} [list $from Master $to Slave] {
+        if {[info exists ::connected($pin)]} { error "'$pin' is connected twice" }
+        lassign [split $pin /] cell name
+        lassign [dict get $::cell_interfaces($cell) $name] kind is
+        need $is $mode
+        lappend kinds $kind
+        set ::connected($pin) 1
+    }
+    need {*}$kinds
+    note connect $from $to
+}
+proc connect_bd_net {from to} {
+    lassign [split $from /] - driver
+    if {$driver ni $::drivers} { error "'$from' drives nothing" }
+    if {[info exists ::connected($to)]} { error "'$to' is connected twice" }
+    set ::connected($to) 1
+    note net $from $to
+}
+proc assign_bd_address {} {}
+proc validate_bd_design {} {
+    foreach cell [array names ::cell_interfaces] {
+        foreach pin [concat [dict keys $::cell_interfaces($cell)] $::cell_pins($cell)] {
+            if {![info exists ::connected($cell/$pin)]} { error "'$cell/$pin' is open" }
+        }
+    }
+    note validated
+}
+proc save_bd_design {} { touch $::project/$::project.gen/sources_1/bd/system/hw_handoff/system.hwh }
+
+set script [lindex $argv end]
+set argv {}
+source $script

@@ -1,0 +1,71 @@
+// Test bench of the unit head alone, for the vendor's C and RTL simulation: exit code 1 when a code differs.
+// Arguments: frames, file of input codes, file of expected codes, weights of head_conv.
+#include <cstddef>
+#include <cstdio>
+#include <cstdlib>
+#include <vector>
+
+#include "units/head.h"
+
+namespace {
+
+std::vector<unsigned char> read_file(const char* path) {
+    std::FILE* file = std::fopen(path, "rb");
+    if (file == nullptr) {
+        std::fprintf(stderr, "cannot open '%s'\n", path);
+        std::exit(2);
+    }
+    std::vector<unsigned char> bytes;
+    int byte;
+    while ((byte = std::fgetc(file)) != EOF) {
+        bytes.push_back(static_cast<unsigned char>(byte));
+    }
+    std::fclose(file);
+    return bytes;
+}
+
+std::vector<deepdive::memory_word> read_memory(const char* path) {
+    const std::vector<unsigned char> bytes = read_file(path);
+    std::vector<deepdive::memory_word> words(bytes.size() / deepdive::memory_word::size);
+    for (std::size_t at = 0; at < words.size() * deepdive::memory_word::size; ++at) {
+        words[at / deepdive::memory_word::size].byte[at % deepdive::memory_word::size] = bytes[at];
+    }
+    return words;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    if (argc != 5) {
+        std::fprintf(stderr, "want frames, input, expected, weights\n");
+        return 2;
+    }
+    const int frames = std::atoi(argv[1]);
+    const std::vector<unsigned char> codes = read_file(argv[2]);
+    const std::vector<unsigned char> expected = read_file(argv[3]);
+    if (frames < 1 || codes.size() != static_cast<std::size_t>(frames) * 768 ||
+        expected.size() != static_cast<std::size_t>(frames) * 512) {
+        std::fprintf(stderr, "head: the files do not hold %d frames\n", frames);
+        return 2;
+    }
+    const std::vector<deepdive::memory_word> head_conv = read_memory(argv[4]);
+    hls::stream<head_input> input("input");
+    hls::stream<head_output> output("output");
+    for (std::size_t at = 0; at < codes.size(); at += head_input::size) {
+        head_input beat;
+        for (int lane = 0; lane < head_input::size; ++lane) {
+            beat.lane[lane] = static_cast<int>(codes[at + lane]);
+        }
+        input.write(beat);
+    }
+    head_unit(input, output, head_conv.data(), frames);
+    std::size_t differing = 0;
+    for (std::size_t at = 0; at < expected.size(); at += head_output::size) {
+        const head_output beat = output.read();
+        for (int lane = 0; lane < head_output::size; ++lane) {
+            differing += static_cast<unsigned char>(static_cast<int>(beat.lane[lane])) != expected[at + lane];
+        }
+    }
+    std::printf("head: %zu codes, %zu differ\n", expected.size(), differing);
+    return differing == 0 ? 0 : 1;
+}

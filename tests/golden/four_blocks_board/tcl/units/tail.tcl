@@ -1,0 +1,10 @@
+# Compute unit tail as an IP core; the Makefile says which step: DEEPDIVE_STEP is csim, csynth or cosim.
+set unit tail
+set part xczu9eg-ffvb1156-2-e
+set period_ns 4.000
+# Files that the unit's test bench reads, below the project's folder.
+set stimulus csim/golden/body2.bin
+set expected csim/golden/tail.bin
+set frames 2
+set weights {}
+source [file join [file dirname [file dirname [file normalize [info script]]]] component.tcl]
