@@ -28,8 +28,8 @@ from deepdive.hardware.units import Unit
 ROUNDS = 12
 PATIENCE, HOPELESS = 3, 1.15
 """After so many rounds a limit must not be passed by more than this factor."""
-NEAR, TRIES = 0.75, 6
-"""How far below the bisection's result to look again, and how often."""
+TRIES = 32
+"""How many intervals below the bisection's result are looked at again; of more, evenly chosen ones."""
 STEEP = 2.0
 START = np.array([1.0, 1.0, 0.2, 1.0, 0.1, 0.1])
 """First shares of KINDS in the price of a folding: what is most often short counts most."""
@@ -72,12 +72,13 @@ class Folder:
     def fastest(self) -> tuple[Unit, ...] | None:
         """Units of the smallest frame interval that fits.
 
-        Bisects the intervals that foldings have. Where block RAM and LUTs are both short, `fold` may miss one interval
-        and find the next smaller, so some below the result are tried as well.
+        What fits an interval fits every longer one, but `fold` may miss a folding where several resources are short at
+        once. So bisection only finds an interval from which to look down: all the shorter ones that the DSPs would do
+        for are tried as well, the shortest first.
         """
         intervals = self.search.intervals()
-        start, end = 0, len(intervals) - 1
-        best = self.fold(int(intervals[end]))
+        start, end = self.enough_dsps(intervals), len(intervals) - 1
+        low, best = start, self.fold(int(intervals[end]))
         if best is None:
             return None
         while start < end:
@@ -87,11 +88,22 @@ class Folder:
                 start = middle + 1
             else:
                 best, end = units, middle
-        near = np.flatnonzero(intervals > intervals[end] * NEAR)[0]
-        for index in np.unique(np.linspace(near, end, TRIES, endpoint=False, dtype=int)):
-            if index < end and (units := self.fold(int(intervals[index]))):
+        for index in np.unique(np.linspace(low, end, min(TRIES, end - low), endpoint=False, dtype=int)):
+            if units := self.fold(int(intervals[index])):
                 return units
         return best
+
+    def enough_dsps(self, intervals: np.ndarray) -> int:
+        """Position of the first interval that the board's DSPs would do for, were they all that counts."""
+        start, end = 0, len(intervals) - 1
+        while start < end:
+            middle = (start + end) // 2
+            interval = int(intervals[middle])
+            if self.least(interval, ["dsp"])["dsp"] > self.site.limits(interval)["dsp"]:
+                start = middle + 1
+            else:
+                end = middle
+        return start
 
     def fold(self, interval: int) -> tuple[Unit, ...] | None:
         """Units that keep the interval and fit, or None when none were found."""
