@@ -46,6 +46,11 @@ def test_simulate_and_synthesise_on_the_command_line(build: Path, tmp_path: Path
     assert run.exit_code == 0, run.output
     (guesses,) = json.loads(run.stdout).values()
     assert {guess["label"] for guess in guesses} <= set("abcd")
+    pauses = ["--engine", "rtl", "--backpressure", "random", "--seed", "7"]
+    run = CliRunner().invoke(app, ["simulate", str(build), "--images", str(picture), *pauses])
+    assert run.exit_code == 0, run.output
+    assert "(model 4), first frame after" in run.stdout
+    assert "starved of" in run.stdout
     run = CliRunner().invoke(app, ["synthesise", str(build), "--unit", "tail", "--json"])
     assert run.exit_code == 0, run.output
     counts = json.loads(run.stdout)

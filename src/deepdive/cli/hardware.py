@@ -33,6 +33,17 @@ class Engine(StrEnum):
     rtl = "rtl"
 
 
+class Backpressure(StrEnum):
+    """Whether the ends of an RTL simulation pause."""
+
+    none = "none"
+    random = "random"
+
+
+RANDOM_PAUSE = 64
+"""Of 256 cycles, at either end."""
+
+
 class Backend(StrEnum):
     """What is written."""
 
@@ -75,7 +86,7 @@ def compile_(
     Example: `deepdive compile net.onnx --board zcu102 -o build/`
     """
     from deepdive.backends.build import write_build
-    from deepdive.backends.writers import writer
+    from deepdive.backends.writers import writers
     from deepdive.compiler.compile import compile as compile_network
     from deepdive.qnet.onnx_file import load
     from deepdive.report import Report, print_design
@@ -86,7 +97,7 @@ def compile_(
             network, board=board, clock_mhz=clock, objective=objective.value, target_fps=target_fps
         )
     with progress("writing"):
-        write_build(design, network, output, {backend.value: writer(backend)})
+        write_build(design, network, output, writers(backend.value))
     if as_json:
         print_json(design.summary())
         return
@@ -98,9 +109,14 @@ def simulate(
     build: BuildFolder,
     images: Images,
     engine: Annotated[Engine, typer.Option(help="What runs the project.")] = Engine.csim,
+    backpressure: Annotated[Backpressure, typer.Option(help="RTL: let source and sink pause.")] = Backpressure.none,
+    seed: Annotated[int, typer.Option(help="RTL: of the pauses.", min=0, max=2**32 - 1)] = 1,
     as_json: Json = False,
 ) -> None:
-    """Run the emitted project on pictures and show what it classifies; `verify` also compares every value."""
+    """Run the emitted project on pictures and show what it classifies; `verify` also compares every value.
+
+    RTL simulation also counts cycles: its pictures enter back to back.
+    """
     from deepdive.backends.build import read_build
     from deepdive.qnet.classify import best
     from deepdive.simulation.engines import runner
@@ -108,8 +124,15 @@ def simulate(
     run = runner(engine)
     project = read_build(build)
     paths, codes = pictures(images, project.net)
+    cycles = None
     with progress("simulating") as step:
-        maps = run(project, codes, step)
+        if engine is Engine.rtl:
+            from deepdive.simulation.bench import Run
+            from deepdive.simulation.rtl import simulate_build
+
+            pause = RANDOM_PAUSE if backpressure is Backpressure.random else 0
+            cycles = simulate_build(project, codes, Run(len(codes), seed, pause, pause), step)
+        maps = cycles.maps if cycles else run(project, codes, step)
     logits = project.net.output.dequantize(maps[project.net.output.name])[:, 0, 0, :]
     found = {str(path): best(values, project.net.labels) for path, values in zip(paths, logits, strict=True)}
     if as_json:
@@ -117,6 +140,14 @@ def simulate(
         return
     for name, guesses in found.items():
         out.print(f"[bold]{Path(name).name}[/]  " + ", ".join(f"{g.label} {g.probability:.0%}" for g in guesses))
+    if cycles:
+        modelled = project.design
+        out.print(
+            f"One frame every {cycles.frame_interval_cycles:,} cycles (model {modelled.frame_interval_cycles:,}), "
+            f"first frame after {cycles.latency_cycles:,} (model {modelled.latency_cycles:,}); simulated."
+        )
+        for count, stage, why in cycles.longest_stalls[:5]:
+            out.print(f"{count:>12,} cycles  {stage} {why}")
 
 
 def synthesise(

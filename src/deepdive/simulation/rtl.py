@@ -84,6 +84,18 @@ class RtlSimulation:
         return int(np.diff(self.frames, axis=0)[-1].max()) if len(self.frames) > 1 else self.latency_cycles
 
     @property
+    def longest_stalls(self) -> list[tuple[int, str, str]]:
+        """(clock cycles, stage, ``"starved of stream"`` or ``"blocked by stream"``), the longest first."""
+        found = [
+            (cycles, stage, f"{what} {stream}")
+            for stage, stalls in self.stalls.items()
+            for what, streams in (("starved of", stalls.starved), ("blocked by", stalls.blocked))
+            for stream, cycles in streams.items()
+            if cycles
+        ]
+        return sorted(found, reverse=True)
+
+    @property
     def latency_cycles(self) -> int:
         """Clock cycles of the first frame, from its first input beat to its last output beat."""
         return int(self.frames[0, 1] - self.frames[0, 0])
@@ -96,8 +108,13 @@ def run_rtl(build: Build, images: np.ndarray, progress: Progress | None = None) 
     -------
     Codes (batch, height, width, channels) of every unit's output, by name of the feature map.
     """
+    return simulate_build(build, images, Run(len(images)), progress).maps
+
+
+def simulate_build(build: Build, images: np.ndarray, how: Run, progress: Progress | None = None) -> RtlSimulation:
+    """As `run_rtl`, under given pauses, with cycles and stalls."""
     program = compile_simulator(build.path / PROJECT, build.design, progress)
-    return simulate(program, build.design, build.net, images, Run(len(images))).maps
+    return simulate(program, build.design, build.net, images, how)
 
 
 def compile_simulator(
