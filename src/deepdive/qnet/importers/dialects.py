@@ -69,7 +69,7 @@ def quantize_linear(context: Context, node: SourceNode, values: list[Value | Non
     points = zero_points(point, scale, dtype)
     info = np.iinfo(dtype)
     if isinstance(x, Const):
-        axis = int(node.attributes.get("axis", 1))
+        axis = node.integer("axis", 1)
         spread = [along_axis(part, axis, x.dims) for part in (scale, points)]
         return Const(np.clip(np.rint(x.values / spread[0]) + spread[1], info.min, info.max).astype(dtype))
     if scale.size != 1:
@@ -85,7 +85,7 @@ def dequantize_linear(context: Context, node: SourceNode, values: list[Value | N
     point = values[2] if len(values) > 2 else None
     if point is not None and not isinstance(point, Const):
         raise DeepDiveError("its zero point is no constant")
-    axis = int(node.attributes.get("axis", 1))
+    axis = node.integer("axis", 1)
     if isinstance(x, Const):
         dtype = x.values.dtype
         if dtype.kind not in "iu" or dtype.itemsize > 4:
@@ -116,14 +116,21 @@ def dequantize_linear(context: Context, node: SourceNode, values: list[Value | N
     return x.function
 
 
+def check_inputs(values: list[Value | None], count: int) -> None:
+    """Refuse a node with another number of inputs."""
+    if len(values) != count or any(value is None for value in values):
+        raise DeepDiveError(f"it has {len(values)} inputs; want {count}")
+
+
 @handler("Quant", "IntQuant", domains=QONNX_DOMAINS)
 def quant(context: Context, node: SourceNode, values: list[Value | None]) -> Value:
     """QONNX: (x, scale, zero point, bits), all real numbers."""
+    check_inputs(values, 4)
     x = context.value(values, 0)
     scale = check_scale(context.const(values, 1, "scale").values)
     points = context.const(values, 2, "zero point").values
     bits = context.const(values, 3, "bit width").scalar("bit width")
-    signed, narrow = (bool(node.attributes.get(name, default)) for name, default in (("signed", 1), ("narrow", 0)))
+    signed, narrow = (bool(node.integer(name, default)) for name, default in (("signed", 1), ("narrow", 0)))
     how = rounding_mode(node)
     if isinstance(x, Const):
         return quantized_const(x, scale, points, bits, (signed, narrow), how)
@@ -135,7 +142,7 @@ def quant(context: Context, node: SourceNode, values: list[Value | None]) -> Val
 
 def rounding_mode(node: SourceNode) -> str:
     """QONNX's rounding mode, upper case."""
-    how = str(node.attributes.get("rounding_mode", "ROUND")).upper()
+    how = node.text("rounding_mode", "ROUND").upper()
     if how not in ROUNDINGS:
         raise DeepDiveError(f"rounding mode '{how[:40]}' is not imported; use one of {sorted(ROUNDINGS)}")
     return how
@@ -163,7 +170,7 @@ def quantized_const(
     x: Const, scale: np.ndarray, points: np.ndarray, bits: float, kind: tuple[bool, bool], how: str
 ) -> Const:
     """Known numbers, quantized; up to 8 bits their codes are kept."""
-    if bits != int(bits) or not 1 <= bits <= MAX_CONST_BITS:
+    if bits not in range(1, MAX_CONST_BITS + 1):
         raise DeepDiveError(f"a bit width of {bits:g} is none of 1 to {MAX_CONST_BITS}")
     try:
         spread = [np.broadcast_to(np.asarray(part, dtype=np.float64), x.dims) for part in (scale, points)]
@@ -187,6 +194,7 @@ def quantized_const(
 @handler("BipolarQuant", domains=QONNX_DOMAINS)
 def bipolar_quant(context: Context, node: SourceNode, values: list[Value | None]) -> Value:
     """Weights of plus and minus one; activations only where a table can make them."""
+    check_inputs(values, 2)
     x = context.value(values, 0)
     scale = check_scale(context.const(values, 1, "scale").values)
     if isinstance(x, Const):
@@ -221,7 +229,7 @@ def trunc(context: Context, node: SourceNode, values: list[Value | None]) -> Val
     )
     check_scale(np.array([scale, out]))
     factor = 2.0 ** np.rint(np.log2(out / scale))
-    signed, narrow = (bool(node.attributes.get(name, default)) for name, default in (("signed", 1), ("narrow", 0)))
+    signed, narrow = (bool(node.integer(name, default)) for name, default in (("signed", 1), ("narrow", 0)))
     grid = qonnx_grid(scale * factor, point / factor, bits, signed, narrow)
     return context.emitter.quantize(x, replace(grid, rounding=rounding_mode(node)), node.outputs[0])
 
@@ -229,9 +237,10 @@ def trunc(context: Context, node: SourceNode, values: list[Value | None]) -> Val
 @handler("MultiThreshold", domains=QONNX_DOMAINS)
 def multi_threshold(context: Context, node: SourceNode, values: list[Value | None]) -> Value:
     """How many thresholds a number reaches, where they are a uniform quantizer or a table can count them."""
+    check_inputs(values, 2)
     x = context.value(values, 0)
     thresholds = context.const(values, 1, "thresholds").values
-    step, bias = float(node.attributes.get("out_scale", 1.0)), float(node.attributes.get("out_bias", 0.0))
+    step, bias = node.real("out_scale", 1.0), node.real("out_bias", 0.0)
     check_scale(np.array([step]))
     if thresholds.ndim != 2 or not thresholds.size or not np.isfinite(thresholds).all():
         raise DeepDiveError("its thresholds are not one finite row a channel, or one for all")

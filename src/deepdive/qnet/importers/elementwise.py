@@ -11,7 +11,7 @@ import numpy as np
 from deepdive.errors import DeepDiveError, UnsupportedLayer
 from deepdive.qnet.feature_map import MAX_ELEMENTS
 from deepdive.qnet.importers.context import Context, handler
-from deepdive.qnet.importers.layers import added, codes_of, scaled, spatial
+from deepdive.qnet.importers.layers import added, axes_of, codes_of, scaled, spatial
 from deepdive.qnet.importers.onnx_source import SourceNode
 from deepdive.qnet.importers.values import (
     Affine,
@@ -51,7 +51,7 @@ def clip(context: Context, node: SourceNode, values: list[Value | None]) -> Valu
 
 def clip_bounds(context: Context, node: SourceNode, values: list[Value | None]) -> tuple[float, float]:
     """Of Clip, from attributes (old) or inputs (since version 11)."""
-    bounds = [float(node.attributes.get(name, default)) for name, default in (("min", -math.inf), ("max", math.inf))]
+    bounds = [node.real(name, default) for name, default in (("min", -math.inf), ("max", math.inf))]
     for index in (1, 2):
         if index < len(values) and values[index] is not None:
             bounds[index - 1] = context.const(values, index, "bound").scalar("bound")
@@ -70,18 +70,16 @@ def apply(x: Value, function: Numbers) -> Value:
 
 @handler("Sigmoid", "HardSigmoid", "HardSwish", "Tanh", "LeakyRelu", "Elu", "Softplus", "Neg", "Abs", "Exp", "Sqrt")
 def activation(context: Context, node: SourceNode, values: list[Value | None]) -> Value:
-    attributes = node.attributes
-
     def hard_sigmoid(x: np.ndarray) -> np.ndarray:
-        return np.clip(float(attributes.get("alpha", 0.2)) * x + float(attributes.get("beta", 0.5)), 0, 1)
+        return np.clip(node.real("alpha", 0.2) * x + node.real("beta", 0.5), 0, 1)
 
     functions: dict[str, Numbers] = {
         "Sigmoid": sigmoid,
         "HardSigmoid": hard_sigmoid,
         "HardSwish": lambda x: x * np.clip(x / 6 + 0.5, 0, 1),
         "Tanh": np.tanh,
-        "LeakyRelu": lambda x: np.where(x < 0, float(attributes.get("alpha", 0.01)) * x, x),
-        "Elu": lambda x: np.where(x < 0, float(attributes.get("alpha", 1.0)) * np.expm1(np.minimum(x, 0)), x),
+        "LeakyRelu": lambda x: np.where(x < 0, node.real("alpha", 0.01) * x, x),
+        "Elu": lambda x: np.where(x < 0, node.real("alpha", 1.0) * np.expm1(np.minimum(x, 0)), x),
         "Softplus": lambda x: np.logaddexp(0, x),
         "Neg": np.negative,
         "Abs": np.abs,
@@ -89,10 +87,9 @@ def activation(context: Context, node: SourceNode, values: list[Value | None]) -
         "Sqrt": lambda x: np.sqrt(x),
     }
     x = context.value(values, 0)
-    with np.errstate(all="ignore"):
-        if isinstance(x, Const):
-            return Const(functions[node.op_type](x.values))
-        return apply(x, functions[node.op_type])
+    if isinstance(x, Const):
+        return Const(functions[node.op_type](x.values))
+    return apply(x, functions[node.op_type])
 
 
 ARITHMETIC: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
@@ -113,15 +110,13 @@ def arithmetic(context: Context, node: SourceNode, values: list[Value | None]) -
             if a.values.size != 1:
                 raise UnsupportedLayer("it subtracts or divides a constant a channel the other way round")
             first = a.values.reshape(-1).astype(np.float64)
-            with np.errstate(all="ignore"):
-                return apply(b, lambda x: ARITHMETIC[node.op_type](first, x))
+            return apply(b, lambda x: ARITHMETIC[node.op_type](first, x))
         a, b = b, a
     if isinstance(b, Const):
         return with_constant(node.op_type, a, b)
     if isinstance(a, Function) and isinstance(b, Function) and (a.root, a.dims, a.order) == (b.root, b.dims, b.order):
         # Both are functions of one map's codes: so is what becomes of them.
-        with np.errstate(all="ignore"):
-            return apply(a, lambda x: ARITHMETIC[node.op_type](x, b.values))
+        return apply(a, lambda x: ARITHMETIC[node.op_type](x, b.values))
     if node.op_type == "Add":
         return added(a, b)
     if node.op_type == "Mul":
@@ -137,8 +132,7 @@ def known(op_type: str, a: Const, b: Const) -> Const:
         raise DeepDiveError(f"shapes {a.dims} and {b.dims} do not fit") from None
     if math.prod(shape) > MAX_ELEMENTS:
         raise DeepDiveError(f"its result {shape} is too large")
-    with np.errstate(all="ignore"):
-        result = ARITHMETIC[op_type](a.values, b.values)
+    result = ARITHMETIC[op_type](a.values, b.values)
     if op_type == "Div" and a.values.dtype.kind in "iu" and b.values.dtype.kind in "iu":
         result = np.trunc(np.nan_to_num(result, posinf=0, neginf=0)).astype(np.int64)
     return Const(result)
@@ -161,8 +155,7 @@ def with_constant(op_type: str, x: Value, constant: Const) -> Value:
         return scaled(x, one, numbers)
     if op_type == "Sub":
         return scaled(x, one, -numbers)
-    with np.errstate(over="ignore"):
-        return scaled(x, numbers if op_type == "Mul" else 1 / numbers, zero)
+    return scaled(x, numbers if op_type == "Mul" else 1 / numbers, zero)
 
 
 def channel_scale(a: Value, b: Value) -> Value:
@@ -183,7 +176,7 @@ def identity(context: Context, node: SourceNode, values: list[Value | None]) -> 
 @handler("Cast")
 def cast(context: Context, node: SourceNode, values: list[Value | None]) -> Value:
     x = context.value(values, 0)
-    to = node.attributes.get("to")
+    to = node.integer("to", 0)
     if isinstance(x, Const):
         if to in (6, 7):
             return Const(np.nan_to_num(x.values).astype(np.int64))
@@ -197,7 +190,9 @@ def cast(context: Context, node: SourceNode, values: list[Value | None]) -> Valu
 @handler("Concat")
 def concat(context: Context, node: SourceNode, values: list[Value | None]) -> Value:
     parts = [context.value(values, index) for index in range(len(values))]
-    axis = int(node.attributes.get("axis", 1))
+    axis = node.integer("axis", 1)
+    if not parts:
+        raise DeepDiveError("it joins nothing")
     if all(isinstance(part, Const) for part in parts):
         arrays = [part.values for part in parts if isinstance(part, Const)]
         if sum(array.size for array in arrays) > MAX_ELEMENTS or any(array.ndim != 1 for array in arrays):
@@ -220,18 +215,18 @@ def concat(context: Context, node: SourceNode, values: list[Value | None]) -> Va
 def pad(context: Context, node: SourceNode, values: list[Value | None]) -> Value:
     x, function = codes_of(context.value(values, 0))
     channels, height, width = spatial(function)
-    if str(node.attributes.get("mode", "constant")) != "constant":
+    if node.text("mode", "constant") != "constant":
         raise UnsupportedLayer("it pads with something else than a constant; pad with zeros")
-    pads = node.attributes.get("pads")
+    pads = node.integers("pads")
     if pads is None:
-        pads = context.const(values, 1, "pads").values.reshape(-1).tolist()
+        pads = context.const(values, 1, "pads").integers("pads")
     if len(values) > 2 and values[2] is not None and context.const(values, 2, "value").scalar("value") != 0:
         raise UnsupportedLayer("it pads with another number than zero")
     if len(values) > 3 and values[3] is not None:
         raise UnsupportedLayer("its axes are not imported; give pads for all of them")
     if len(pads) != 8 or any(pads[i] for i in (0, 1, 4, 5)) or any(not 0 <= one <= 4096 for one in pads):
-        raise UnsupportedLayer(f"its pads {list(pads)[:8]} are not those of height and width")
-    top, left, bottom, right = (int(pads[i]) for i in (2, 3, 6, 7))
+        raise UnsupportedLayer(f"its pads {pads[:8]} are not those of height and width")
+    top, left, bottom, right = (pads[i] for i in (2, 3, 6, 7))
     dims = (channels, height + top + bottom, width + left + right)
     if math.prod(dims) > MAX_ELEMENTS:
         raise DeepDiveError(f"its output {dims} is too large")
@@ -269,11 +264,11 @@ def wanted_dims(context: Context, node: SourceNode, dims: Dims, values: list[Val
     """Dimensions without the batch that a node makes of `dims`."""
     total = math.prod(dims)
     if node.op_type == "Flatten":
-        if int(node.attributes.get("axis", 1)) != 1:
+        if node.integer("axis", 1) != 1:
             raise UnsupportedLayer("it flattens from another axis than 1")
         return (total,)
     if node.op_type == "Reshape":
-        shape = [int(size) for size in context.const(values, 1, "shape").values.reshape(-1)]
+        shape = context.const(values, 1, "shape").integers("shape")
         if not 2 <= len(shape) <= 4 or any(not -1 <= size <= MAX_ELEMENTS for size in shape):
             raise UnsupportedLayer(f"it reshapes to {shape[:8]}")
         wanted = [dims[i] if size == 0 and i < len(dims) else size for i, size in enumerate(shape[1:])]
@@ -283,10 +278,7 @@ def wanted_dims(context: Context, node: SourceNode, dims: Dims, values: list[Val
         if math.prod(wanted) != total or min(wanted) < 1:
             raise UnsupportedLayer(f"it reshapes {dims} to {shape}")
         return tuple(wanted)
-    axes = node.attributes.get("axes")
-    if axes is None:
-        axes = context.const(values, 1, "axes").values.reshape(-1).tolist() if len(values) > 1 else []
-    axes = [int(axis) for axis in axes][:9]
+    axes = axes_of(context, node, values)
     if node.op_type == "Squeeze":
         rank = len(dims) + 1
         gone = {axis % rank for axis in axes} if axes else {i + 1 for i, size in enumerate(dims) if size == 1}
@@ -306,14 +298,12 @@ def known_reshape(context: Context, node: SourceNode, x: Const, values: list[Val
     if node.op_type == "Flatten":
         shape: list[int] = [x.dims[0] if x.dims else 1, -1]
     elif node.op_type == "Reshape":
-        shape = [int(size) for size in context.const(values, 1, "shape").values.reshape(-1)]
+        shape = context.const(values, 1, "shape").integers("shape")
         shape = [x.dims[i] if size == 0 and i < len(x.dims) else size for i, size in enumerate(shape)]
     else:
-        axes = node.attributes.get("axes")
-        if axes is None:
-            axes = context.const(values, 1, "axes").values.reshape(-1).tolist() if len(values) > 1 else [0]
+        axes = axes_of(context, node, values)
         move = np.squeeze if node.op_type == "Squeeze" else np.expand_dims
-        where = tuple(int(axis) for axis in axes)
+        where = tuple(axes)
         return moved(x, lambda part: move(part, where))
     return moved(x, lambda part: part.reshape(shape))
 
@@ -329,7 +319,7 @@ def moved(x: Const, move: Numbers) -> Const:
 @handler("Transpose")
 def transpose(context: Context, node: SourceNode, values: list[Value | None]) -> Value:
     x = context.value(values, 0)
-    perm = node.attributes.get("perm")
+    perm = node.integers("perm")
     if isinstance(x, Const):
         return moved(x, lambda part: np.transpose(part, perm))
     if perm == list(range(len(x.dims) + 1)):
@@ -364,19 +354,20 @@ def shape(context: Context, node: SourceNode, values: list[Value | None]) -> Val
 @handler("Gather")
 def gather(context: Context, node: SourceNode, values: list[Value | None]) -> Value:
     numbers = context.const(values, 0, "data").values
-    index = context.const(values, 1, "indices").values
-    if numbers.ndim != 1 or index.size != 1 or not -numbers.size <= int(index.reshape(-1)[0]) < numbers.size:
+    index = context.const(values, 1, "indices")
+    place = index.integers("indices")
+    if numbers.ndim != 1 or len(place) != 1 or not -numbers.size <= place[0] < numbers.size:
         raise UnsupportedLayer("only single sizes of a shape are gathered")
-    return Const(np.asarray(numbers[int(index.reshape(-1)[0])]).reshape(index.shape))
+    return Const(np.asarray(numbers[place[0]]).reshape(index.dims))
 
 
 @handler("ConstantOfShape")
 def constant_of_shape(context: Context, node: SourceNode, values: list[Value | None]) -> Value:
-    sizes = [int(size) for size in context.const(values, 0, "shape").values.reshape(-1)]
+    sizes = context.const(values, 0, "shape").integers("shape")
     if min(sizes, default=0) < 0 or math.prod(sizes) > MAX_SHAPE:
         raise UnsupportedLayer("only short constants, such as the pads of an older exporter, are filled")
     fill = np.asarray(node.attributes.get("value", np.zeros(1))).reshape(-1)
-    if fill.size != 1:
+    if fill.size != 1 or fill.dtype.kind not in "iuf":
         raise DeepDiveError("it fills with more than one number")
     return constant_of(np.full(sizes, fill[0]))
 
@@ -386,12 +377,12 @@ def cut(context: Context, node: SourceNode, values: list[Value | None]) -> Value
     numbers = context.const(values, 0, "data").values
     if numbers.ndim > 2 or numbers.size > MAX_SHAPE or len(values) < 3:
         raise UnsupportedLayer("only short constants, such as the pads of an older exporter, are cut")
-    parts = [context.const(values, index, "range").values.reshape(-1) for index in range(1, len(values))]
-    parts += [np.arange(len(parts[0])), np.ones(len(parts[0]), int)][len(parts) - 2 :]
+    parts = [context.const(values, index, "ranges").integers("ranges") for index in range(1, len(values))]
+    parts += [list(range(len(parts[0]))), [1] * len(parts[0])][len(parts) - 2 :]
     where = [slice(None)] * numbers.ndim
     for start, stop, axis, step in zip(*parts, strict=False):
         if not -numbers.ndim <= axis < numbers.ndim or not step:
             raise DeepDiveError("it cuts along an axis that is not there, or in steps of zero")
-        backwards = step < 0 and stop < -numbers.shape[int(axis)]
-        where[int(axis)] = slice(int(start), None if backwards else int(stop), int(step))
+        backwards = step < 0 and stop < -numbers.shape[axis]
+        where[axis] = slice(start, None if backwards else stop, step)
     return Const(numbers[tuple(where)])

@@ -120,6 +120,8 @@ class Emitter:
         """A table, or nothing at all when the codes are the same already."""
         if value.map is not None and grid.same_codes(value.map):
             return value
+        if not np.isfinite(value.values).all():
+            raise DeepDiveError("what it quantizes is not finite for every code of its input")
         codes = grid.codes(value.values)
         output = grid.feature_map(self.names.new(tensor), value.root.shape)
         self.emit(Table(value.root.name, output, codes.astype(output.dtype)))

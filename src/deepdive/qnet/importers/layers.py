@@ -36,10 +36,12 @@ def codes_of(value: Value, what: str = "input") -> tuple[FeatureMap, Function]:
     return value.map, value
 
 
-def weights_of(const: Const, channels_first: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def weights_of(const: Const) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Codes (out, ...), zero points int16 (out,) and scales (out,) of quantized weights, one a channel of axis 0."""
     if const.codes is None or const.scale is None or const.zero_point is None:
         raise UnsupportedLayer("its weights are not quantized to 8 bits or fewer")
+    if const.codes.ndim < 2 or not const.codes.size:
+        raise DeepDiveError(f"its weight has shape {const.dims}; want (out, in, ...)")
     numbers = []
     for part in (const.scale, const.zero_point):
         rows = part.reshape(part.shape[0], -1)
@@ -51,14 +53,13 @@ def weights_of(const: Const, channels_first: np.ndarray | None = None) -> tuple[
 
 def window(node: SourceNode, size: Dims, kernel: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int, int, int]]:
     """Stride and padding (top, left, bottom, right) of a window over a map of `size` = (height, width)."""
-    attributes = node.attributes
     if math.prod(kernel) > MAX_TAPS:
         raise UnsupportedLayer(f"its window {kernel} has more than {MAX_TAPS} taps; average in steps")
-    strides = pair(attributes.get("strides", [1, 1]), "strides")
-    if list(attributes.get("dilations", [1, 1])) != [1, 1]:
+    strides = pair(node.integers("strides", [1, 1]), "strides")
+    if node.integers("dilations", [1, 1]) != [1, 1]:
         raise UnsupportedLayer("its window is dilated; use a dense one")
-    how = attributes.get("auto_pad", "NOTSET")
-    pads = list(attributes.get("pads", [0, 0, 0, 0]))
+    how = node.text("auto_pad", "NOTSET")
+    pads = node.integers("pads") or [0, 0, 0, 0]
     if len(pads) != 4 or any(not 0 <= pad <= MAX_WINDOW for pad in pads):
         raise DeepDiveError(f"its pads {pads[:8]} are not four numbers of 0 to {MAX_WINDOW}")
     if how in ("SAME_UPPER", "SAME_LOWER"):
@@ -69,7 +70,7 @@ def window(node: SourceNode, size: Dims, kernel: tuple[int, int]) -> tuple[tuple
         pads = [0, 0, 0, 0]
     elif how != "NOTSET":
         raise DeepDiveError(f"auto_pad '{how[:40]}' is unknown")
-    if attributes.get("ceil_mode", 0):
+    if node.integer("ceil_mode", 0):
         for i in (0, 1):
             padded = size[i] + pads[i] + pads[i + 2] - kernel[i]
             if padded % strides[i]:
@@ -77,11 +78,11 @@ def window(node: SourceNode, size: Dims, kernel: tuple[int, int]) -> tuple[tuple
     return strides, (pads[0], pads[1], pads[2], pads[3])
 
 
-def pair(numbers: object, what: str) -> tuple[int, int]:
+def pair(numbers: list[int] | None, what: str) -> tuple[int, int]:
     """Two numbers of a window."""
-    if not isinstance(numbers, list) or len(numbers) != 2 or any(not 1 <= n <= MAX_WINDOW for n in numbers):
+    if numbers is None or len(numbers) != 2 or any(not 1 <= n <= MAX_WINDOW for n in numbers):
         raise UnsupportedLayer(f"its {what} are not two numbers of 1 to {MAX_WINDOW}; only two-dimensional maps go in")
-    return int(numbers[0]), int(numbers[1])
+    return numbers[0], numbers[1]
 
 
 def spatial(value: Value) -> Dims:
@@ -100,7 +101,7 @@ def conv(context: Context, node: SourceNode, values: list[Value | None]) -> Valu
     channels, height, width = spatial(function)
     kernel = (codes.shape[2], codes.shape[3])
     stride, padding = window(node, (height, width), kernel)
-    groups = int(node.attributes.get("group", 1))
+    groups = node.integer("group", 1)
     if groups < 1 or codes.shape[1] * groups != channels or codes.shape[0] % groups:
         raise DeepDiveError(f"its weight {codes.shape} with {groups} groups does not fit {channels} channels")
     size = window_output(node.outputs[0], x.shape, kernel, stride, padding)
@@ -141,14 +142,14 @@ def product(context: Context, x: Value, weight: Const, offset: np.ndarray | None
 
 @handler("Gemm")
 def gemm(context: Context, node: SourceNode, values: list[Value | None]) -> Value:
-    if node.attributes.get("transA", 0):
+    if node.integer("transA", 0):
         raise UnsupportedLayer("transA is not imported")
     weight = context.const(values, 1, "weight")
     if weight.values.ndim != 2:
         raise DeepDiveError(f"its weight has {weight.values.ndim} dimensions; want 2")
-    if not node.attributes.get("transB", 0):
+    if not node.integer("transB", 0):
         weight = weight.moved(np.transpose)
-    alpha, beta = (float(node.attributes.get(name, 1.0)) for name in ("alpha", "beta"))
+    alpha, beta = (node.real(name, 1.0) for name in ("alpha", "beta"))
     offset = bias(context, values, 2, weight.dims[0]) * beta
     return product(context, context.value(values, 0), weight, offset, alpha)
 
@@ -170,7 +171,7 @@ def batch_normalization(context: Context, node: SourceNode, values: list[Value |
     )
     if {part.shape for part in (gamma, beta, mean, variance)} != {(x.dims[0],)}:
         raise DeepDiveError(f"its parameters do not have one value for each of {x.dims[0]} channels")
-    spread = variance + float(node.attributes.get("epsilon", 1e-5))
+    spread = variance + node.real("epsilon", 1e-5)
     if not (spread > 0).all():
         raise DeepDiveError("its variance is negative or no number")
     gain = gamma / np.sqrt(spread)
@@ -202,6 +203,14 @@ def as_affine(x: Value) -> Affine:
     return Affine(function.dims, (x_map,), how, np.full(channels, x_map.scale), np.zeros(channels))
 
 
+def axes_of(context: Context, node: SourceNode, values: list[Value | None]) -> list[int]:
+    """Axes from the attribute (old) or the second input; none if there is neither."""
+    axes = node.integers("axes")
+    if axes is None:
+        axes = context.const(values, 1, "axes").integers("axes") if len(values) > 1 and values[1] else []
+    return axes[:9]
+
+
 @handler("GlobalAveragePool")
 def global_average_pool(context: Context, node: SourceNode, values: list[Value | None]) -> Value:
     x, function = codes_of(context.value(values, 0))
@@ -211,24 +220,22 @@ def global_average_pool(context: Context, node: SourceNode, values: list[Value |
 
 @handler("ReduceMean")
 def reduce_mean(context: Context, node: SourceNode, values: list[Value | None]) -> Value:
-    axes = node.attributes.get("axes")
-    if axes is None:
-        axes = context.const(values, 1, "axes").values.reshape(-1).tolist() if len(values) > 1 else []
-    if sorted(int(axis) % 4 for axis in axes) != [2, 3]:
-        raise UnsupportedLayer(f"it takes the mean over axes {list(axes)[:8]}; only height and width together go in")
+    axes = axes_of(context, node, values)
+    if sorted(axis % 4 for axis in axes) != [2, 3]:
+        raise UnsupportedLayer(f"it takes the mean over axes {axes[:8]}; only height and width together go in")
     pooled = global_average_pool(context, node, values)
     assert isinstance(pooled, Affine)
-    return pooled if node.attributes.get("keepdims", 1) else replace(pooled, dims=pooled.dims[:1])
+    return pooled if node.integer("keepdims", 1) else replace(pooled, dims=pooled.dims[:1])
 
 
 @handler("AveragePool")
 def average_pool(context: Context, node: SourceNode, values: list[Value | None]) -> Value:
     x, function = codes_of(context.value(values, 0))
     channels, height, width = spatial(function)
-    kernel = pair(node.attributes.get("kernel_shape"), "kernel")
+    kernel = pair(node.integers("kernel_shape"), "kernel")
     stride, padding = window(node, (height, width), kernel)
     size = window_output(node.outputs[0], x.shape, kernel, stride, padding)
-    inside = not node.attributes.get("count_include_pad", 0) and any(padding)
+    inside = not node.integer("count_include_pad", 0) and any(padding)
     gain = np.array([x.scale if inside else x.scale / math.prod(kernel)])
     return Affine((channels, *size), (x,), Pool(kernel, stride, padding, inside), gain, np.zeros(1))
 
@@ -239,7 +246,7 @@ def max_pool(context: Context, node: SourceNode, values: list[Value | None]) -> 
         raise UnsupportedLayer("its indices are not imported")
     x, function = codes_of(context.value(values, 0))
     channels, height, width = spatial(function)
-    kernel = pair(node.attributes.get("kernel_shape"), "kernel")
+    kernel = pair(node.integers("kernel_shape"), "kernel")
     stride, padding = window(node, (height, width), kernel)
     size = window_output(node.outputs[0], x.shape, kernel, stride, padding)
     if channels * size[0] * size[1] > MAX_ELEMENTS:

@@ -46,13 +46,14 @@ def source_outputs(source: Source, values: dict[str, Value], reals: np.ndarray, 
     options.enable_mem_pattern = False
     try:
         session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        batch = source.batch or len(reals)
-        padded = -(-len(reals) // batch) * batch
-        reals = np.concatenate([reals, np.repeat(reals[:1], padded - len(reals), axis=0)])
+        count = len(reals)
+        batch = source.batch or count
+        padded = -(-count // batch) * batch
+        reals = np.concatenate([reals, np.repeat(reals[:1], padded - count, axis=0)])
         runs = [session.run(names, {source.input: reals[i : i + batch]}) for i in range(0, padded, batch)]
     except Exception as error:  # ONNX Runtime has no error type of its own: it raises whatever its C++ raised
         raise DeepDiveError(f"ONNX Runtime does not execute it ({str(error)[:300]})") from None
-    return [np.concatenate([np.asarray(run[i]) for run in runs]) for i in range(len(names))]
+    return [np.concatenate([np.asarray(run[i]) for run in runs])[:count] for i in range(len(names))]
 
 
 def sample_codes(x: FeatureMap, count: int = IMAGES) -> np.ndarray:

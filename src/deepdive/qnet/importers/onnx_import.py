@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from deepdive.errors import DeepDiveError
@@ -32,8 +33,10 @@ def import_onnx(path: Path, *, keep_bits: bool = False) -> Imported:
         raise DeepDiveError("it is no ONNX model, or cut short or damaged") from None
     source = without_softmax(whole)
     notes = ["The softmax at the end is left out: the largest output stays the largest."] if source is not whole else []
-    converted = convert(source, lambda x, values: output_range(source, x, values), keep_bits=keep_bits)
-    deviation = measure(source, converted)
+    # Numbers that overflow are found where they would be used, by name.
+    with np.errstate(all="ignore"):
+        converted = convert(source, lambda x, values: output_range(source, x, values), keep_bits=keep_bits)
+        deviation = measure(source, converted)
     return Imported(converted.net, dialect(source), (*notes, *converted.notes, sentence(deviation)), deviation)
 
 

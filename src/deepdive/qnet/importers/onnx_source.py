@@ -15,7 +15,7 @@ import onnx
 from onnx import AttributeProto, TensorProto, helper, numpy_helper
 
 from deepdive.errors import DeepDiveError
-from deepdive.qnet.feature_map import MAX_ELEMENTS
+from deepdive.qnet.feature_map import MAX_ELEMENTS, MAX_NAME
 from deepdive.qnet.onnx_reader import MAX_NODES, check_name
 from deepdive.qnet.onnx_size import check_structure
 from deepdive.qnet.onnx_writer import HEADER_KEY
@@ -59,6 +59,34 @@ class SourceNode:
     def title(self) -> str:
         """How errors name it."""
         return f"node '{self.outputs[0]}' ({self.op_type})"
+
+    def integer(self, name: str, default: int) -> int:
+        """An attribute that is an integer."""
+        value = self.attributes.get(name, default)
+        if not isinstance(value, int):
+            raise DeepDiveError(f"its attribute '{name}' is no integer")
+        return value
+
+    def real(self, name: str, default: float) -> float:
+        """An attribute that is a number, finite unless the default is not."""
+        value = self.attributes.get(name, default)
+        if not isinstance(value, int | float) or (name in self.attributes and not math.isfinite(value)):
+            raise DeepDiveError(f"its attribute '{name}' is no finite number")
+        return float(value)
+
+    def text(self, name: str, default: str) -> str:
+        """An attribute that is a string."""
+        value = self.attributes.get(name, default)
+        if not isinstance(value, str):
+            raise DeepDiveError(f"its attribute '{name}' is no string")
+        return value
+
+    def integers(self, name: str, default: list[int] | None = None) -> list[int] | None:
+        """An attribute that is a list of integers."""
+        value = self.attributes.get(name, default)
+        if value is not None and not (isinstance(value, list) and all(isinstance(one, int) for one in value)):
+            raise DeepDiveError(f"its attribute '{name}' is no list of integers")
+        return value
 
 
 @dataclass(frozen=True)
@@ -203,6 +231,10 @@ def numbers(proto: TensorProto) -> Iterable[Any]:
 
 def read_node(proto: onnx.NodeProto) -> SourceNode:
     """A node with one attribute a name, none of them a graph."""
+    # protobuf hands out bytes where a file holds no UTF-8.
+    for text in (proto.op_type, proto.domain, *(attribute.name for attribute in proto.attribute)):
+        if not isinstance(text, str) or len(text) > MAX_NAME:
+            raise DeepDiveError(f"a node's operator, domain or attribute is named {text!r:.80}")
     if not proto.output:
         raise DeepDiveError(f"a node ({proto.op_type:.80}) writes nothing")
     outputs = tuple(check_name(name) for name in proto.output if name)

@@ -93,13 +93,13 @@ class Writer:
         return self.op("Add", self.op("Div", x, scale), point)
 
     def clipped(self, codes: str, node: SourceNode, bits: float) -> str:
-        kind = (bool(node.attributes.get("signed", 1)), bool(node.attributes.get("narrow", 0)))
+        kind = (bool(node.integer("signed", 1)), bool(node.integer("narrow", 0)))
         low, high = code_range(int(bits), *kind)
         return self.op("Min", self.op("Max", codes, self.number(float(low))), self.number(float(high)))
 
     def round(self, x: str, node: SourceNode) -> str:
         """Integers, by the node's rounding mode."""
-        how = str(node.attributes.get("rounding_mode", "ROUND")).upper()
+        how = node.text("rounding_mode", "ROUND").upper()
         simple = {"ROUND": "Round", "HALF_EVEN": "Round", "FLOOR": "Floor", "CEIL": "Ceil"}
         if how in simple:
             return self.op(simple[how], x)
@@ -123,5 +123,5 @@ class Writer:
             "GreaterOrEqual", self.op("Unsqueeze", node.inputs[0], axis), self.number(thresholds.values[0])
         )
         count = self.op("ReduceSum", self.op("Cast", reached, to=1), axis, keepdims=0)
-        step, bias = (self.number(float(node.attributes.get(key, n))) for key, n in (("out_scale", 1), ("out_bias", 0)))
+        step, bias = (self.number(node.real(key, n)) for key, n in (("out_scale", 1), ("out_bias", 0)))
         self.op("Add", self.op("Mul", count, step), bias, output=node.outputs[0])

@@ -45,8 +45,7 @@ class Grid:
 
     def codes(self, values: np.ndarray) -> np.ndarray:
         """Codes (float64) of real values, divided in single precision as the source's runtime does."""
-        with np.errstate(over="ignore"):
-            steps = values.astype(np.float32) / np.float32(self.scale) + np.float32(self.zero_point)
+        steps = values.astype(np.float32) / np.float32(self.scale) + np.float32(self.zero_point)
         return np.clip(rounded(steps, self.rounding), self.q_min, self.q_max)
 
     def same_codes(self, x: FeatureMap) -> bool:
@@ -93,6 +92,13 @@ class Const:
         if self.values.size != 1:
             raise DeepDiveError(f"its {what} has {self.values.size} values; want one for the tensor")
         return float(self.values.reshape(-1)[0])
+
+    def integers(self, what: str, most: int = 64) -> list[int]:
+        """The few integers it holds."""
+        flat = self.values.reshape(-1)
+        if flat.size > most or (flat.dtype.kind == "f" and not (np.abs(flat) < 2.0**53).all()):
+            raise DeepDiveError(f"its {what} are no short list of integers")
+        return [int(one) for one in flat]
 
     def moved(self, move: Callable[[np.ndarray], np.ndarray]) -> Const:
         """`move` done to values, codes, scale and zero point alike."""
