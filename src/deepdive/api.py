@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import PrivateAttr
 
 from deepdive.backends.build import read_build, write_build
-from deepdive.backends.writers import Backend, writer
+from deepdive.backends.writers import Backend, writers
 from deepdive.compiler import design
 from deepdive.compiler.compile import Objective
 from deepdive.compiler.compile import compile as compile_network
@@ -28,7 +28,7 @@ class Design(design.Design):
 
     def write(self, path: str | Path, backend: Backend = "hls") -> None:
         """Write the build folder: design, network and the backend's project, whole or not at all."""
-        write_build(self, self._net, path, {backend: writer(backend)})
+        write_build(self, self._net, path, writers(backend))
 
 
 def compile(

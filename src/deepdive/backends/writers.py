@@ -31,3 +31,12 @@ def writer(backend: str) -> Writer:
 
         return verilog.write_project
     raise DeepDiveError(f"Unknown backend '{backend}'{nearest(backend, BACKENDS)}")
+
+
+def writers(backend: str) -> dict[str, Writer]:
+    """What fills a build's folders: the backend's project, and for the C++ one the runtime on the board."""
+    if backend != "hls":
+        return {backend: writer(backend)}
+    from deepdive.backends import host
+
+    return {backend: writer(backend), "host": host.write_host}

@@ -1,0 +1,75 @@
+"""Writes the runtime of a C++ design: Python files that know no design, and one JSON file that says what it is."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+from deepdive.backends.vitis.render import memory_image
+from deepdive.backends.vitis.unit_code import unit_code
+from deepdive.compiler.design import Design
+from deepdive.hardware.stream import Stream
+from deepdive.qnet import FeatureMap, QNet
+
+PACKAGE = "deepdive_host"
+RUN = f'''"""Runs frames on the board: python3 run.py frames.npy."""
+
+import sys
+
+from {PACKAGE}.cli import main
+
+sys.exit(main(sys.argv[1:]))
+'''
+
+
+def write_host(design: Design, net: QNet, folder: Path) -> None:
+    """Write the runtime into `folder`, which exists.
+
+    ``network.json`` says shapes, units and fingerprint; ``weights/`` holds what units read from memory.
+    """
+    with as_file(files("deepdive.backends.host")) as here:
+        shutil.copytree(here / PACKAGE, folder / PACKAGE, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(here / "README.md", folder / "README.md")
+    (folder / "run.py").write_text(RUN, encoding="utf-8")
+    weights = write_weights(design, net, folder)
+    description = {
+        "format": 1,
+        "network": net.name,
+        "fingerprint": design.fingerprint,
+        "clock_mhz": design.clock_mhz,
+        "input": port(net.input, design.units[0].input),
+        "output": port(net.output, design.units[-1].output),
+        "units": [{"name": unit.name, "weights": weights[unit.name]} for unit in design.units],
+        "labels": list(net.labels),
+    }
+    (folder / "network.json").write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
+
+
+def port(feature_map: FeatureMap, stream: Stream) -> dict[str, Any]:
+    """A feature map as host and DMA see it: the stream may have more channels than the network."""
+    height, width, channels = feature_map.shape
+    return {
+        "height": height,
+        "width": width,
+        "channels": channels,
+        "stream_channels": stream.channels,
+        "bits": feature_map.bits,
+        "signed": feature_map.signed,
+    }
+
+
+def write_weights(design: Design, net: QNet, folder: Path) -> dict[str, list[dict[str, str]]]:
+    """Write the weights that units read from memory; returns each unit's registers and files."""
+    found: dict[str, list[dict[str, str]]] = {unit.name: [] for unit in design.units}
+    for unit in design.units:
+        if not unit.external_bytes:
+            continue
+        (folder / "weights").mkdir(exist_ok=True)
+        for external in unit_code(unit, net).externals:
+            file = f"weights/{unit.name}_{external.name}.bin"
+            (folder / file).write_bytes(memory_image(external).tobytes())
+            found[unit.name].append({"register": f"{external.name}_weights", "file": file})
+    return found
