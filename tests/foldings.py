@@ -9,7 +9,7 @@ import numpy as np
 
 from deepdive.compiler.design import Design
 from deepdive.compiler.partition import partition
-from deepdive.compiler.plan import DENSE, Operation
+from deepdive.compiler.plan import DENSE, JOINS, Operation
 from deepdive.hardware.boards import Board
 from deepdive.hardware.stages import Repack, Stage
 from deepdive.hardware.stream import Stream
@@ -49,7 +49,7 @@ class Folder:
         for edge in operation.inputs:
             inputs.append(self.streams.get(edge.name) or edge.stream(self.pick(divisors(edge.channels))))
         lanes = [stream.lanes for stream in inputs]
-        if operation.kind == "add":
+        if operation.kind in JOINS:
             lanes = [math.gcd(*lanes)] * 2
         elif inputs[0].taps == 1 and self.rng.random() < 0.4:
             lanes = [self.pick([n for n in divisors(inputs[0].channels) if n % lanes[0] == 0 or lanes[0] % n == 0])]

@@ -14,12 +14,22 @@ PLAIN = Numbers()
 
 @dataclass(frozen=True)
 class Block:
-    """An inverted residual block; the residual add is there when stride is 1 and the channel counts agree."""
+    """An inverted residual block; the residual add is there when stride is 1 and the channel counts agree.
+
+    Parameters
+    ----------
+    squeeze
+        Channels between squeeze and excite; 0 for a block without.
+    tables
+        Whether a Table stands behind expansion, depthwise and both layers of squeeze-excite.
+    """
 
     channels: int
     expand: int = 4
     kernel: int = 3
     stride: int = 1
+    squeeze: int = 0
+    tables: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,9 +68,19 @@ class Separable:
         x = builder.conv("head.project", x, self.stem[1], Window(), middle)
         for index, block in enumerate(self.blocks, start=1):
             name, skip = f"body{index}", x
+            act = builder.table if block.tables else lambda _name, codes, _numbers: codes
             if block.expand > 1:
                 x = builder.conv(f"{name}.expand", x, block.expand * x.shape[2], Window(), relu)
+                x = act(f"{name}.expand.act", x, relu)
             x = builder.depthwise(f"{name}.depthwise", x, Window.same(block.kernel, block.stride), relu)
+            x = act(f"{name}.depthwise.act", x, relu)
+            if block.squeeze:
+                factors = builder.global_avg_pool(f"{name}.pool", x, relu)
+                factors = builder.conv(f"{name}.squeeze", factors, block.squeeze, Window(), middle)
+                factors = act(f"{name}.squeeze.act", factors, relu)
+                factors = builder.linear(f"{name}.excite", factors, x.shape[2], middle)
+                factors = act(f"{name}.excite.act", factors, relu)
+                x = builder.channel_scale(f"{name}.scale", x, factors, relu)
             x = builder.conv(f"{name}.project", x, block.channels, Window(), middle)
             if x.shape == skip.shape:
                 x = builder.add(f"{name}.add", skip, x, middle)

@@ -187,8 +187,11 @@ def operator_networks(kind: str) -> st.SearchStrategy[QNet]:
 
 
 @st.composite
-def separable_networks(draw: st.DrawFn) -> QNet:
-    """Small networks of all shapes: up to three bodies, kernels 3, 5 and 7, strides 1 and 2, 2 to 8 bits."""
+def separable_networks(draw: st.DrawFn, excited: bool = False) -> QNet:
+    """Small networks of all shapes: up to three bodies, kernels 3, 5 and 7, strides 1 and 2, 2 to 8 bits.
+
+    With `excited` the bodies are those of MobileNetV3 and EfficientNet: squeeze-excite and tables.
+    """
     formats = Numbers(
         bits=draw(st.integers(2, 8)),
         signed=draw(st.booleans()),
@@ -203,12 +206,14 @@ def separable_networks(draw: st.DrawFn) -> QNet:
         expand=st.integers(1, 3),
         kernel=st.sampled_from([3, 5, 7]),
         stride=st.integers(1, 2),
+        squeeze=st.integers(1, 4) if excited else st.just(0),
+        tables=st.booleans() if excited else st.just(False),
     )
     plan = Separable(
         height=draw(st.integers(4, 17)),
         width=draw(st.integers(4, 17)),
         stem=(draw(channels), draw(channels)),
-        blocks=tuple(draw(st.lists(block, max_size=3))),
+        blocks=tuple(draw(st.lists(block, min_size=int(excited), max_size=3))),
         features=draw(st.integers(1, 12)),
         classes=draw(st.integers(1, 10)),
         activations=formats,

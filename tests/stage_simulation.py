@@ -1,7 +1,8 @@
 """A cycle-by-cycle simulation of the stages' contracts: beats without values through FIFOs of finite depth.
 
 It knows what each loop takes and gives in each step, nothing of costs or interval formulas, so it can contradict them.
-Pipelines are of the worst kind: while a stage cannot read, everything inside it stands still.
+Pipelines are of the worst kind: while a stage cannot read, everything inside it stands still. Only stages whose C++
+asks for a flushing pipeline go on with what is in it, and only where the model relies on it: on vectors.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from itertools import repeat
 
 from deepdive.hardware.stages import (
+    ChannelScale,
     Dense,
     Depthwise,
     Fork,
@@ -23,8 +25,8 @@ from deepdive.hardware.stages import (
 )
 from deepdive.hardware.stream import Stream
 
-Step = tuple[bool, bool]
-"""Whether a step takes a beat of every input, and whether it gives one to every output."""
+Step = tuple[bool | tuple[bool, bool], bool]
+"""Whether a step takes a beat of every input (or of which of two), and whether it gives one to every output."""
 
 
 class Deadlock(Exception):
@@ -39,6 +41,8 @@ def steps(stage: Stage, frames: int) -> Iterator[Step]:
         return dense_steps(stage, frames)
     if isinstance(stage, Repack):
         return repack_steps(stage, frames)
+    if isinstance(stage, ChannelScale):
+        return scale_steps(stage, frames)
     if isinstance(stage, GlobalAveragePool):
         return pool_steps(stage, frames)
     assert isinstance(stage, Depthwise | ResidualAdd | Table | Fork)
@@ -76,6 +80,9 @@ def dense_steps(stage: Dense, frames: int) -> Iterator[Step]:
                 waiting = max(waiting - 1, 0)
             assert waiting == 0, "requantizers are still busy with the group before"
             waiting = stage.out_parallel // stage.output.lanes
+        if stage.drains:
+            yield from repeat((False, True), waiting)
+            waiting = 0
     yield from repeat((False, True), waiting)
 
 
@@ -86,6 +93,13 @@ def repack_steps(stage: Repack, frames: int) -> Iterator[Step]:
     for _ in range(frames * min(stage.input.beats, stage.output.beats)):
         for part in range(parts):
             yield (part == 0, True) if narrower else (True, part == parts - 1)
+
+
+def scale_steps(stage: ChannelScale, frames: int) -> Iterator[Step]:
+    """Takes factors with the first pixel."""
+    for _ in range(frames):
+        for beat in range(stage.input.beats):
+            yield (True, beat < stage.input.groups), True
 
 
 def pool_steps(stage: GlobalAveragePool, frames: int) -> Iterator[Step]:
@@ -103,21 +117,33 @@ class Running:
         self.loop = steps(stage, frames)
         self.next = next(self.loop)
         self.inside: deque[bool] = deque([False] * pipeline)
+        self.starved = False
+        vector = stage.inputs[0].beats == stage.inputs[0].groups
+        self.flushes = vector and isinstance(stage, Dense | Table | Repack)
+
+    @property
+    def wanted(self) -> list[Stream]:
+        """The inputs that the next step reads."""
+        takes, inputs = self.next[0], self.stage.inputs
+        return [s for s, one in zip(inputs, takes if isinstance(takes, tuple) else [takes] * 2, strict=False) if one]
 
     def can_move(self, level: dict[str, int], depth: dict[str, int]) -> bool:
         """Whether the next step's inputs are there and the oldest step's outputs have room."""
-        if self.next[0] and any(level[stream.name] == 0 for stream in self.stage.inputs):
+        self.starved = any(level[stream.name] == 0 for stream in self.wanted)
+        if self.starved and not (self.flushes and any(self.inside)):
             return False
         return not (self.inside[0] and any(level[s.name] >= depth[s.name] for s in self.stage.outputs))
 
     def move(self, change: dict[str, int]) -> None:
         """One step in, the oldest out."""
-        if self.next[0]:
-            for stream in self.stage.inputs:
-                change[stream.name] -= 1
         if self.inside.popleft():
             for stream in self.stage.outputs:
                 change[stream.name] += 1
+        if self.starved:
+            self.inside.append(False)
+            return
+        for stream in self.wanted:
+            change[stream.name] -= 1
         self.inside.append(self.next[1])
         self.next = next(self.loop, (False, False))
 

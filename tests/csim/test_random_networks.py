@@ -27,9 +27,11 @@ NETWORKS: dict[str, tuple[st.SearchStrategy[QNet], int]] = {
     "conv": (OPERATOR_NETWORKS["Conv"](), 20),
     "linear": (OPERATOR_NETWORKS["Linear"](), 12),
     "add": (OPERATOR_NETWORKS["Add"](), 12),
+    "scale": (OPERATOR_NETWORKS["ChannelScale"](), 12),
     "table": (OPERATOR_NETWORKS["Table"](), 12),
     "pool": (OPERATOR_NETWORKS["GlobalAvgPool"](), 8),
     "separable": (separable_networks(), 10),
+    "excited": (separable_networks(excited=True), 6),
 }
 """What to draw, and how many of them go into one batch."""
 

@@ -17,6 +17,7 @@ from deepdive.compiler.compile import compile
 from deepdive.compiler.design import Design
 from deepdive.compiler.folding import Folder, Site
 from deepdive.compiler.partition import partition
+from deepdive.compiler.plan import JOINS
 from deepdive.compiler.search import NO_ROOM, REPACK_PRICE, Choice, Question
 from deepdive.errors import CheckFailed, DeepDiveError
 from deepdive.hardware.boards import Board, load_board
@@ -200,7 +201,7 @@ def brute_force(folder: Folder, interval: int, prices: np.ndarray) -> list[float
                     at &= repack.intervals <= interval
                     price += min(repack.costs[at] @ prices, default=np.inf) + REPACK_PRICE
             price += float(found.costs[row] @ prices)
-            if operation.kind == "add":
+            if operation.kind in JOINS:
                 at_lanes = operation.inputs[0].lanes.index(want)
                 price += sum(
                     float(search.fifos(edge, NO_ROOM, operation)[at_lanes] @ prices) for edge in operation.inputs

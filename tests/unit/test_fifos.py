@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from deepdive.compiler.compile import compile
@@ -11,9 +11,9 @@ from deepdive.compiler.design import Design
 from deepdive.compiler.fifos import early_pixels, rooms
 from deepdive.compiler.partition import partition
 from deepdive.errors import CheckFailed
-from deepdive.hardware.stages import PIPELINE_CYCLES, Stage
+from deepdive.hardware.stages import PIPELINE_CYCLES, ChannelScale, ResidualAdd, Stage
 from deepdive.qnet import FeatureMap, QNet
-from networks import NetworkBuilder, Numbers, Window, four_block_network, separable_networks
+from networks import Block, NetworkBuilder, Numbers, Separable, Window, four_block_network, separable_networks
 from stage_simulation import Deadlock, frame_ends
 
 MANY = 1_000_000
@@ -92,6 +92,32 @@ def test_random_networks_neither_deadlock_nor_stall(net: QNet, slower: int, pipe
         assume(False)
     assume(design.frame_interval_cycles < 5000)
     assert steady_interval(design, pipeline) == design.frame_interval_cycles
+
+
+# No shrinking: it simulates for minutes.
+@settings(max_examples=15, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.too_slow])
+@given(net=separable_networks(excited=True), slower=st.sampled_from([2, 5, 20]), pipeline=st.sampled_from([1, 5, 16]))
+def test_random_squeeze_excite_neither_deadlocks_nor_stalls(net: QNet, slower: int, pipeline: int) -> None:
+    pixels = net.input.shape[0] * net.input.shape[1]
+    try:
+        design = folded(net, 250e6 / (pixels * slower))
+    except CheckFailed:
+        assume(False)
+    assume(design.frame_interval_cycles < 10000)
+    assert steady_interval(design, pipeline) == design.frame_interval_cycles
+
+
+def test_the_map_waits_a_frame_for_its_factors() -> None:
+    plan = Separable(blocks=(Block(8, squeeze=2, tables=True),))
+    design = folded(plan.build(3), 50_000)
+    unit = next(unit for unit in design.units if unit.name == "body1")
+    scale = next(stage for stage in unit.stages if isinstance(stage, ChannelScale))
+    waiting = scale.input
+    assert waiting.beats < waiting.depth < 2 * waiting.beats
+    skip = next(stage for stage in unit.stages if isinstance(stage, ResidualAdd)).input_a
+    assert skip.beats < skip.depth < 2.5 * skip.beats
+    with pytest.raises(Deadlock, match=waiting.name):
+        frame_ends(stages(design), 2, pipeline=PIPELINE_CYCLES, behind=MANY, depths={waiting.name: waiting.beats // 2})
 
 
 def shortcut_network() -> QNet:

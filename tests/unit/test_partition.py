@@ -11,7 +11,7 @@ from deepdive.compiler.partition import partition
 from deepdive.compiler.plan import UnitPlan
 from deepdive.errors import UnsupportedLayer
 from deepdive.qnet import FeatureMap, QNet
-from networks import NetworkBuilder, Numbers, Window, four_block_network, separable_networks
+from networks import Block, NetworkBuilder, Numbers, Separable, Window, four_block_network, separable_networks
 from zoo_networks import efficientnet_lite0, mobilenet_v2
 
 PLAIN = Numbers()
@@ -122,11 +122,42 @@ def test_tables_belong_to_their_neighbours() -> None:
         ("head", ["table", "window", "conv", "table"]),
         (
             "body1",
-            "fork pointwise table window depthwise table pointwise table table add table".split(),
+            [
+                "fork",
+                "pointwise",
+                "table",
+                "window",
+                "depthwise",
+                "table",
+                "pointwise",
+                "table",
+                "table",
+                "add",
+                "table",
+            ],
         ),
         ("tail", ["pointwise", "table", "global_avg_pool"]),
         ("classifier", ["linear", "table", "linear"]),
     ]
+
+
+def test_squeeze_excite_is_part_of_its_body() -> None:
+    plan = Separable(blocks=(Block(16, stride=2, squeeze=2, tables=True), Block(16, squeeze=2)))
+    branch = ["global_avg_pool", "pointwise", "table", "linear", "table", "channel_scale"]
+    plans = partition(plan.build(1))
+    assert story(plans)[1:3] == [
+        ("body1", ["pointwise", "table", "window", "depthwise", "table", "fork", *branch, "pointwise"]),
+        (
+            "body2",
+            [
+                *("fork", "pointwise", "window", "depthwise", "fork"),
+                *(kind for kind in branch if kind != "table"),
+                *("pointwise", "add"),
+            ],
+        ),
+    ]
+    hurried = [operation.kind for operation in plans[1].operations if operation.hurry > 1]
+    assert hurried == ["pointwise", "table", "linear", "table"]
 
 
 def test_accumulators_are_as_wide_as_proven() -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from deepdive.compiler.fifos import Room, input_depth, rooms
-from deepdive.compiler.plan import Operation, UnitPlan, renamed
+from deepdive.compiler.plan import JOINS, Operation, UnitPlan, renamed
 from deepdive.compiler.search import NO_ROOM, Choice
 from deepdive.hardware.stages import AnyStage
 from deepdive.hardware.stream import Stream
@@ -30,15 +31,15 @@ def build_units(plans: Sequence[UnitPlan], choices: Iterable[Choice]) -> tuple[U
 
 
 def skip_rooms(plans: Sequence[UnitPlan], choices: Iterable[Choice]) -> dict[str, Room]:
-    """Room in front of the adds of a folding, by the plans' names of the edges, whatever repack stands between."""
+    """Room in front of the joins of a folding, by the plans' names of the edges, whatever repack stands between."""
     choice = iter(choices)
     folded = [pair for plan in plans for pair in with_repacks(plan, choice)]
     wanted = wanted_rooms(folded, all_lanes(folded))
-    planned = [operation for plan in plans for operation in plan.operations if operation.kind == "add"]
-    adds = [operation for operation, _ in folded if operation.kind == "add"]
+    planned = [operation for plan in plans for operation in plan.operations if operation.kind in JOINS]
+    joins = [operation for operation, _ in folded if operation.kind in JOINS]
     return {
         before.name: wanted[after.name]
-        for plain, final in zip(planned, adds, strict=True)
+        for plain, final in zip(planned, joins, strict=True)
         for before, after in zip(plain.inputs, final.inputs, strict=True)
         if after.name in wanted
     }
@@ -61,7 +62,7 @@ def with_repacks(plan: UnitPlan, choices: Iterable[Choice]) -> Iterable[tuple[Op
                 Operation("repack", name, (edge,), (inputs[position],)),
                 Choice((before,), (before,), (after,), {}),
             )
-        yield Operation(operation.kind, operation.name, tuple(inputs), operation.outputs, operation.fields), how
+        yield replace(operation, inputs=tuple(inputs)), how
 
 
 def all_lanes(folded: Sequence[tuple[Operation, Choice]]) -> dict[str, int]:

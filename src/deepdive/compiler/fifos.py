@@ -17,16 +17,20 @@ Three things ask for room:
   stage (one accumulating, one being requantized), one for a repack, and `PIPELINE_CYCLES` beats for every stage, since
   a pipeline that stalls for want of input keeps what is in it. With less, the fork waits for the add, the add for the
   main path, and the main path for the fork.
+- *Squeeze-excite* is a skip whose main path looks ahead to the map's last pixel. Between that and the factors the
+  layers of the branch take their time, each at most a `hurry`-th of the frame interval, while the next frame's pixels
+  come in: ``1 + layers / hurry`` frames wait. The branch's stages empty themselves (Dense's `drains`, flushing
+  pipelines), or each of them would keep a frame's vector until the next one came.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from deepdive.compiler.plan import DENSE, Edge, Operation
+from deepdive.compiler.plan import DENSE, JOINS, Edge, Operation
 from deepdive.hardware.stages import PIPELINE_CYCLES
 
 Groups = Callable[[Edge], int]
@@ -42,15 +46,38 @@ class Room:
 
 @dataclass(frozen=True)
 class Path:
-    """From a fork's output to an edge: output pixel (y, x) needs the fork's pixel (y * s + d) in each direction."""
+    """From a fork's output to an edge: output pixel (y, x) needs the fork's pixel (y * s + d) in each direction.
 
+    Parameters
+    ----------
+    frame, groups
+        Pixels a frame and beats a pixel at the fork.
+    held
+        Pixels of the fork that the stages between may keep, or that come while they work.
+    vector
+        Whether a frame has become a single pixel.
+    """
+
+    frame: int
+    groups: int
     stride: tuple[int, int] = (1, 1)
     ahead: tuple[int, int] = (0, 0)
-    held: int = 0  # pixels of the fork that the stages between may keep
+    held: int = 0
+    vector: bool = False
 
     def through(self, operation: Operation, groups: Groups) -> Path:
         """The path, longer by one operation."""
         stride, ahead, kept = self.stride, self.ahead, 0
+        source, target = operation.inputs[0], operation.outputs[0]
+        waits = math.ceil(PIPELINE_CYCLES / groups(target))
+        if self.vector and operation.kind not in JOINS:
+            return replace(self, held=self.held + self.vector_held(operation, groups))
+        if operation.kind == "global_avg_pool":
+            last = ((source.height - 1) * stride[0], (source.width - 1) * stride[1])
+            ahead = (ahead[0] + last[0], ahead[1] + last[1])
+            # Behind a strided window, pixels come a row at a time.
+            held = self.held + waits * stride[0] * stride[1] + source.width
+            return replace(self, ahead=ahead, held=held, vector=self.frame > 1)
         if operation.kind == "window":
             step, padding = operation.fields["stride"], operation.fields["padding"]
             reach = [max(k - 1 - p, 0) for k, p in zip(operation.fields["kernel"], padding[:2], strict=True)]
@@ -60,8 +87,17 @@ class Path:
             kept = 2
         elif operation.kind == "repack":
             kept = 1
-        kept += math.ceil(PIPELINE_CYCLES / groups(operation.outputs[0]))
-        return Path(stride, ahead, self.held + kept * stride[0] * stride[1])
+        held = self.held + (kept + waits) * stride[0] * stride[1]
+        return replace(self, stride=stride, ahead=ahead, held=held, vector=False)
+
+    def vector_held(self, operation: Operation, groups: Groups) -> int:
+        """Pixels of the fork that come while an operation turns a vector into another, or that it keeps as vectors."""
+        source, target = operation.inputs[0], operation.outputs[0]
+        if operation.hurry > 1:
+            return math.ceil(self.frame / operation.hurry) + math.ceil(PIPELINE_CYCLES / self.groups)
+        if operation.kind == "repack":
+            return math.ceil((max(groups(source), groups(target)) + PIPELINE_CYCLES) / self.groups)
+        return (math.ceil(PIPELINE_CYCLES / groups(target)) + 2 * (operation.kind in DENSE)) * self.frame
 
 
 def input_depth(edge: Edge, groups: int, room: Room, reader: Operation, folding: Mapping[str, Any]) -> int:
@@ -69,6 +105,8 @@ def input_depth(edge: Edge, groups: int, room: Room, reader: Operation, folding:
     depth = 2 + (room.early + room.skipped) * groups
     if reader.kind in DENSE and folding["out_parallel"] < reader.outputs[0].channels:
         depth += groups
+    if reader.kind == "channel_scale" and edge.height == edge.width == 1:
+        depth += groups  # factors are made beat by beat, and read at once
     return depth
 
 
@@ -104,14 +142,14 @@ def early_pixels(operations: Sequence[Operation], groups: Groups | None = None) 
 
 
 def skips(operations: Sequence[Operation], groups: Groups) -> dict[str, int]:
-    """Pixels that wait on one input of an add while the other path is still working on the first of them."""
+    """Pixels that wait on one input of a join while the other path is still working on the first of them."""
     paths: dict[str, dict[str, Path]] = {}  # edge -> output of a fork -> how the edge comes from it
     widths: dict[str, int] = {}
     sisters: dict[str, str] = {}
     wanted: dict[str, int] = {}
     for operation in operations:
         before = [paths.get(edge.name, {}) for edge in operation.inputs]
-        if operation.kind == "add":
+        if operation.kind in JOINS:
             for source, first in before[0].items():
                 second = before[1].get(sisters.get(source, ""))
                 if second:
@@ -135,8 +173,9 @@ def skips(operations: Sequence[Operation], groups: Groups) -> dict[str, int]:
             names = [edge.name for edge in operation.outputs]
             sisters.update(zip(names, reversed(names), strict=True))
             for name in names:
-                paths[name] = {**after, name: Path()}
-                widths[name] = operation.inputs[0].width
+                edge = operation.inputs[0]
+                paths[name] = {**after, name: Path(edge.height * edge.width, groups(edge))}
+                widths[name] = edge.width
     return {name: pixels for name, pixels in wanted.items() if pixels}
 
 
@@ -151,6 +190,8 @@ def waiting(slow: Path, fast: Path, width: int) -> int:
     ahead = lag(slow, width) + 1 - fast.ahead[0] * width - fast.ahead[1]
     if ahead <= 0:
         return 0
+    if fast.vector:
+        return ahead // fast.frame + 1
     if fast.stride == (1, 1):
         return ahead
     rows = ahead // (fast.stride[0] * width) + 1

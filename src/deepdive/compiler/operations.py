@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import singledispatch
 
-from deepdive.compiler.plan import Edge, Operation, renamed
+from deepdive.compiler.plan import DENSE, Edge, Operation, renamed
 from deepdive.hardware.stages import Requantizer
-from deepdive.qnet import Add, Conv, FeatureMap, GlobalAvgPool, Linear, Node, QNet, Requantize, Table
+from deepdive.qnet import Add, ChannelScale, Conv, FeatureMap, GlobalAvgPool, Linear, Node, QNet, Requantize, Table
+
+HURRY = 8
+"""How many times faster than the frame interval each layer between squeeze and excite must be. The map waits in block
+RAM for the time that they take, and their few multiplications cost less than that."""
 
 
 def unit_operations(net: QNet, unit: str, nodes: Sequence[Node], input_map: str, source: Edge) -> tuple[Operation, ...]:
@@ -32,7 +37,28 @@ def unit_operations(net: QNet, unit: str, nodes: Sequence[Node], input_map: str,
         )
         operations += made
         operations += forked(namer, made[-1].outputs[0], reads[node.name], ready.setdefault(node.name, []))
-    return tuple(operations)
+    return tuple(hurried(operations))
+
+
+def hurried(operations: Sequence[Operation]) -> Iterator[Operation]:
+    """The operations, those in a hurry that make factors out of a map while it waits for them."""
+    wanted: set[str] = set()
+    last: list[Operation] = []
+    for operation in reversed(operations):
+        if operation.kind == "channel_scale":
+            wanted.add(operation.inputs[1].name)
+        elif operation.kind in (*DENSE, "table") and operation.outputs[0].name in wanted and is_vector(operation):
+            wanted.update(edge.name for edge in operation.inputs)
+            more = {"drains": True} if operation.kind in DENSE else {}
+            operation = replace(operation, hurry=HURRY, fields={**operation.fields, **more})
+        last.append(operation)
+    return reversed(last)
+
+
+def is_vector(operation: Operation) -> bool:
+    """Whether a frame of what it reads is a single pixel."""
+    edge = operation.inputs[0]
+    return edge.height == edge.width == 1
 
 
 class Namer:
@@ -125,6 +151,21 @@ def _(node: GlobalAvgPool, namer: Namer, types: tuple[FeatureMap, ...], edges: t
 def _(node: Add, namer: Namer, types: tuple[FeatureMap, ...], edges: tuple[Edge, ...]) -> Iterator[Operation]:
     name = namer("add")
     yield Operation("add", name, edges, (output_edge(name, node.output),), {"node": node.name})
+
+
+@node_operations.register
+def _(node: ChannelScale, namer: Namer, types: tuple[FeatureMap, ...], edges: tuple[Edge, ...]) -> Iterator[Operation]:
+    name = namer("scale")
+    x, factors = types
+    ends = [
+        (code - int(x_zero)) * (factor - int(factor_zero))
+        for code in (x.q_min, x.q_max)
+        for factor in (factors.q_min, factors.q_max)
+        for x_zero in (x.zero_point_array.min(), x.zero_point_array.max())
+        for factor_zero in (factors.zero_point_array.min(), factors.zero_point_array.max())
+    ]
+    fields = {"node": node.name, "requantizer": requantizer(node.requantize, (min(ends), max(ends)))}
+    yield Operation("channel_scale", name, edges, (output_edge(name, node.output),), fields)
 
 
 @node_operations.register

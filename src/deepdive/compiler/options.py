@@ -11,7 +11,7 @@ import numpy as np
 
 from deepdive.compiler.budget import KINDS
 from deepdive.compiler.fifos import Room, input_depth
-from deepdive.compiler.plan import DENSE, Edge, Operation
+from deepdive.compiler.plan import DENSE, JOINS, Edge, Operation
 from deepdive.hardware.resources import Resources
 from deepdive.hardware.stages import Dense, Stage
 
@@ -31,7 +31,7 @@ class Options:
     lanes_in, lanes_out
         Index of the number of lanes among the edge's divisors, int (n,).
     intervals
-        Clock cycles a frame, int64 (n,).
+        Clock cycles a frame, int64 (n,); times `hurry` when the operation is in one.
     costs
         float64 (n, len(KINDS)): the stage and the FIFO in front of it.
     foldings
@@ -70,7 +70,7 @@ def options(operation: Operation, limits: Limits, room: Room, *, external: bool 
         With the weights of a dense stage in external memory.
     """
     rows = [
-        (lanes_in, lanes_out, stage.interval_cycles, cost(stage, operation, folding, room), folding)
+        (lanes_in, lanes_out, operation.hurry * stage.interval_cycles, cost(stage, operation, folding, room), folding)
         for lanes_in, lanes_out, folding, stage in candidates(operation, limits, external)
     ]
     return Options(
@@ -83,9 +83,9 @@ def options(operation: Operation, limits: Limits, room: Room, *, external: bool 
 
 
 def cost(stage: Stage, operation: Operation, folding: Mapping[str, Any], room: Room) -> list[float]:
-    """One value for each of KINDS: a stage and the FIFO in front of it; an add's FIFOs are priced by `fifo_costs`."""
+    """One value for each of KINDS: a stage and the FIFO in front of it; a join's FIFOs are priced by `fifo_costs`."""
     used = stage.resources()
-    if operation.kind != "add":
+    if operation.kind not in JOINS:
         source = stage.inputs[0]
         depth = input_depth(operation.inputs[0], source.groups, room, operation, folding)
         used += source.model_copy(update={"depth": depth}).resources
@@ -93,7 +93,7 @@ def cost(stage: Stage, operation: Operation, folding: Mapping[str, Any], room: R
 
 
 def fifo_costs(edge: Edge, room: Room, reader: Operation) -> np.ndarray:
-    """Cost of the FIFO in front of an add for every number of lanes: float64 (lanes, len(KINDS))."""
+    """Cost of the FIFO in front of a join for every number of lanes: float64 (lanes, len(KINDS))."""
     streams = [edge.stream(lanes) for lanes in edge.lanes]
     depths = [input_depth(edge, stream.groups, room, reader, NO_FOLDING) for stream in streams]
     deep = [stream.model_copy(update={"depth": depth}) for stream, depth in zip(streams, depths, strict=True)]
@@ -130,7 +130,7 @@ def candidates(
             continue
         inputs = tuple(edge.stream(lanes_in) for edge in operation.inputs)
         stage = operation.stage(inputs, tuple(edge.stream(lanes_out) for edge in operation.outputs), NO_FOLDING)
-        if stage.interval_cycles <= limits.slowest:
+        if operation.hurry * stage.interval_cycles <= limits.slowest:
             yield i, o, NO_FOLDING, stage
             if operation.kind == "depthwise":
                 yield i, o, FABRIC, stage.model_copy(update=FABRIC)
@@ -144,7 +144,7 @@ def dense_candidates(
     read, written = source.stream(lanes_in[1]), target.stream(lanes_out[1])
     steps = target.height * target.width * read.groups * target.channels
     for parallel in target.lanes:
-        interval = steps // parallel
+        interval = operation.hurry * steps // parallel
         if parallel % written.lanes or parallel > read.groups * written.lanes or interval > limits.slowest:
             continue
         folding: dict[str, Any] = {"out_parallel": parallel, **({"weights": "external"} if external else {})}

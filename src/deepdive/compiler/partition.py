@@ -4,8 +4,9 @@ First the network is cut wherever a single feature map is alive: between two cut
 that cannot be taken apart. Then neighbours are joined by the four patterns of the paper:
 
 - Head: the first dense convolution, with the depthwise and pointwise convolution that follow it, if they do;
-- Body: [pointwise] depthwise pointwise, or a residual block whole, or any other convolution on its own;
-- Tail: [pointwise] global average pool;
+- Body: [pointwise] depthwise [squeeze-excite] pointwise, or a residual block whole, or any other
+  convolution on its own;
+- Tail: [pointwise] global average pool, and pointwise convolutions of its one pixel;
 - Classifier: fully connected layers.
 
 Tables (hard-swish and the like) belong to what they follow; those that follow nothing, to what comes next.
@@ -21,14 +22,14 @@ from deepdive.compiler.operations import unit_operations
 from deepdive.compiler.plan import Edge, UnitPlan
 from deepdive.errors import UnsupportedLayer
 from deepdive.hardware.units import UnitKind
-from deepdive.qnet import Add, Conv, GlobalAvgPool, Linear, Node, QNet, Table
+from deepdive.qnet import Add, ChannelScale, Conv, GlobalAvgPool, Linear, Node, QNet, Table
 
-SUPPORTED = (Conv, Linear, Add, GlobalAvgPool, Table)
+SUPPORTED = (Conv, Linear, Add, ChannelScale, GlobalAvgPool, Table)
 LETTERS: dict[type, str] = {GlobalAvgPool: "g", Linear: "l", Table: "t"}
 PATTERNS: tuple[tuple[UnitKind, re.Pattern[str]], ...] = (
     ("head", re.compile("t*ct*(?:dt*pt*)?")),
-    ("body", re.compile("t*(?:pt*)?dt*pt*")),
-    ("tail", re.compile("t*(?:pt*)?gt*")),
+    ("body", re.compile("t*(?:pt*)?dt*(?:st*)?pt*")),
+    ("tail", re.compile("t*(?:pt*)?gt*(?:pt*)*")),
     ("classifier", re.compile("t*(?:lt*)+")),
     ("body", re.compile("t*.t*")),
 )
@@ -65,7 +66,7 @@ def check_supported(nodes: Sequence[Node], unit: str) -> None:
         if not isinstance(node, SUPPORTED):
             raise UnsupportedLayer(
                 f"'{node.name}' is a {type(node).__name__}, and unit '{unit}' has no stage for it; use Conv, Linear, "
-                "Add, GlobalAvgPool and Table."
+                "Add, ChannelScale, GlobalAvgPool and Table."
             )
 
 
@@ -99,9 +100,9 @@ def grouped(pieces: Sequence[tuple[Node, ...]]) -> list[tuple[UnitKind, tuple[No
 
 
 def letter(piece: tuple[Node, ...]) -> str:
-    """What a piece is, for the patterns: Conv, Depthwise, Pointwise, Table, Global pool, Linear, or x for all else."""
+    """What a piece is, for the patterns: the LETTERS, c, d, p for Conv, s for squeeze-excite, or x."""
     if len(piece) > 1:
-        return "x"
+        return "s" if isinstance(piece[-1], ChannelScale) and isinstance(piece[0], GlobalAvgPool) else "x"
     (node,) = piece
     if isinstance(node, Conv):
         return "d" if node.is_depthwise else "p" if node.is_pointwise else "c"

@@ -11,6 +11,7 @@ from typing import Any
 
 from deepdive.hardware.stages import (
     AnyStage,
+    ChannelScale,
     Dense,
     Depthwise,
     Fork,
@@ -31,15 +32,19 @@ STAGES: dict[str, Callable[..., AnyStage]] = {
     "depthwise": Depthwise,
     "add": ResidualAdd,
     "global_avg_pool": GlobalAveragePool,
+    "channel_scale": ChannelScale,
     "table": Table,
     "fork": Fork,
     "repack": Repack,
 }
 PORTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "add": (("input_a", "input_b"), ("output",)),
+    "channel_scale": (("input", "factors"), ("output",)),
     "fork": (("input",), ("output_a", "output_b")),
 }
 DENSE = ("conv", "pointwise", "linear")
+JOINS = ("add", "channel_scale")
+"""Operations that read two edges, at the same lanes."""
 
 
 @dataclass(frozen=True)
@@ -81,13 +86,22 @@ class Edge:
 
 @dataclass(frozen=True)
 class Operation:
-    """A stage without its folding; `fields` are those of the stage that are no streams."""
+    """A stage without its folding.
+
+    Parameters
+    ----------
+    fields
+        Those of the stage that are no streams.
+    hurry
+        How many times faster than the frame interval it must be: a map waits for it meanwhile.
+    """
 
     kind: str
     name: str
     inputs: tuple[Edge, ...]
     outputs: tuple[Edge, ...]
     fields: Mapping[str, Any] = field(default_factory=dict)
+    hurry: int = 1
 
     def stage(self, inputs: tuple[Stream, ...], outputs: tuple[Stream, ...], folding: Mapping[str, Any]) -> AnyStage:
         """The stage at a folding."""
@@ -100,7 +114,7 @@ class Operation:
     def shape(self) -> tuple[object, ...]:
         """Everything that options and costs depend on: operations of one shape share them."""
         fields = tuple(sorted((key, value) for key, value in self.fields.items() if key != "node"))
-        return self.kind, tuple(edge.shape for edge in (*self.inputs, *self.outputs)), fields
+        return self.kind, tuple(edge.shape for edge in (*self.inputs, *self.outputs)), fields, self.hurry
 
 
 @dataclass(frozen=True)

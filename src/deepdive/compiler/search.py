@@ -17,7 +17,7 @@ import numpy as np
 from deepdive.compiler.budget import KINDS
 from deepdive.compiler.fifos import Room
 from deepdive.compiler.options import NO_FOLDING, Limits, Options, fifo_costs, options
-from deepdive.compiler.plan import Edge, Operation, renamed
+from deepdive.compiler.plan import JOINS, Edge, Operation, renamed
 
 NO_ROOM = Room()
 REPACK_PRICE = 2e-4
@@ -53,7 +53,7 @@ class Question:
     prices
         What one of each of KINDS costs, float64.
     skips
-        Room that the FIFOs in front of adds need, by name of the edge.
+        Room that the FIFOs in front of joins need, by name of the edge.
     external
         Positions of the dense operations that read their weights from external memory.
     """
@@ -107,7 +107,7 @@ class Search:
 
     def fifos(self, edge: Edge, room: Room, reader: Operation) -> np.ndarray:
         """`fifo_costs`, remembered."""
-        key = (edge.shape, room)
+        key = (edge.shape, room, reader.kind)
         if key not in self._fifos:
             self._fifos[key] = fifo_costs(edge, room, reader)
         return self._fifos[key]
@@ -208,8 +208,8 @@ class Table:
         size = len(operation.inputs[0].lanes)
         costs, which = self.spread(found, (size, size))
         price = np.diagonal(costs).copy()
-        if operation.kind == "add":
-            price += self.add_fifos(operation) @ self.question.prices
+        if operation.kind in JOINS:
+            price += self.join_fifos(operation) @ self.question.prices
         others = [name for name in self.axes if name not in sources]
         table = np.moveaxis(self.cost, [self.axes.index(name) for name in sources], range(-len(sources), 0))
         if len(sources) == 2:
@@ -223,8 +223,8 @@ class Table:
         self.steps.append(Step(index, sources, targets, tuple(others), None, np.diagonal(which)))
         self.axes = [*others, *targets]
 
-    def add_fifos(self, operation: Operation) -> np.ndarray:
-        """Cost of both FIFOs in front of an add: (lanes, len(KINDS))."""
+    def join_fifos(self, operation: Operation) -> np.ndarray:
+        """Cost of both FIFOs in front of a join: (lanes, len(KINDS))."""
         fifos = (
             self.search.fifos(edge, self.question.skips.get(edge.name, NO_ROOM), operation) for edge in operation.inputs
         )
@@ -245,8 +245,8 @@ class Table:
             found = self.search.found(step.operation, self.question)
             costs += found.costs[option]
             foldings[step.operation] = found.foldings[option]
-            if operation.kind == "add":
-                costs += self.add_fifos(operation)[at[step.targets[0]]]
+            if operation.kind in JOINS:
+                costs += self.join_fifos(operation)[at[step.targets[0]]]
         choices = tuple(
             Choice(
                 arriving=tuple(edge.lanes[at[edge.name]] for edge in operation.inputs),

@@ -12,6 +12,7 @@ from deepdive.backends.vitis.rom import FACTOR_BITS, Rom, drop_bits, needed_bits
 from deepdive.hardware.constants import add_bias, convolution_scales, dense_weights, depthwise_weights, pool_bias
 from deepdive.hardware.stages import (
     AnyStage,
+    ChannelScale,
     Dense,
     Depthwise,
     Fork,
@@ -24,6 +25,7 @@ from deepdive.hardware.stages import (
 )
 from deepdive.hardware.stream import Stream
 from deepdive.qnet import Add, Conv, FeatureMap, GlobalAvgPool, Linear, Node, QNet, Requantize
+from deepdive.qnet import ChannelScale as ChannelScaleNode
 from deepdive.qnet import Table as TableNode
 
 ADD_BITS = 27
@@ -184,6 +186,7 @@ def _(stage: Dense, net: QNet) -> StageCode:
                 out_parallel=stage.out_parallel,
                 weight_bits=weight_bits,
             ),
+            flag("drains", stage.drains),
             *requantization(node.requantize, stage.requantizer, node.output),
         ),
         streams=(stage.input.name, stage.output.name),
@@ -269,6 +272,34 @@ def _(stage: GlobalAveragePool, net: QNet) -> StageCode:
             array("int", "biases", pool_bias(stage, x)),
         ),
         streams=(stage.input.name, stage.output.name),
+    )
+
+
+@emit.register
+def _(stage: ChannelScale, net: QNet) -> StageCode:
+    node, (x, factors) = node_of(net, stage.node)
+    assert isinstance(node, ChannelScaleNode)
+    product_bits = stage.requantizer.acc_bits + FACTOR_BITS
+    return StageCode(
+        template="channel_scale",
+        name=stage.name,
+        beats=(
+            ("input", beat_type(stage.input)),
+            ("factors", beat_type(stage.factors)),
+            ("output", beat_type(stage.output)),
+        ),
+        constants=(
+            *integers(
+                pixels=stage.input.height * stage.input.width,
+                groups=stage.input.groups,
+                mult=int(node.requantize.mult[0]),
+                drop=int(drop_bits(node.requantize.shift[0], node.requantize.rounding, product_bits)),
+            ),
+            *requantization(node.requantize, stage.requantizer, node.output),
+            array("short", "zeros_input", x.zero_points),
+            array("short", "zeros_factors", factors.zero_points),
+        ),
+        streams=(stage.input.name, stage.factors.name, stage.output.name),
     )
 
 

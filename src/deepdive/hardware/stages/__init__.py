@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from deepdive.hardware.stages.add import ResidualAdd
+from deepdive.hardware.stages.channel_scale import ChannelScale
 from deepdive.hardware.stages.dense import Dense
 from deepdive.hardware.stages.depthwise import Depthwise
 from deepdive.hardware.stages.fork import Fork
@@ -15,13 +16,15 @@ from deepdive.hardware.stages.table import Table
 from deepdive.hardware.stages.window import Window
 
 AnyStage = Annotated[
-    Window | Dense | Depthwise | ResidualAdd | GlobalAveragePool | Table | Fork | Repack, Field(discriminator="kind")
+    Window | Dense | Depthwise | ResidualAdd | ChannelScale | GlobalAveragePool | Table | Fork | Repack,
+    Field(discriminator="kind"),
 ]
 """Every stage there is, told apart by `kind`; what a Design's JSON holds."""
 
 __all__ = [
     "PIPELINE_CYCLES",
     "AnyStage",
+    "ChannelScale",
     "Dense",
     "Depthwise",
     "Fork",

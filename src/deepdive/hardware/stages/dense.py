@@ -32,6 +32,9 @@ class Dense(Stage):
     once, taken apart once per `packed_terms` inputs.
     Weights lie on chip (block RAM or, when shallow, LUTs), on chip in LUTs (`distributed`), or are read from external
     memory in the order of use, one word a step (`external`).
+
+    The last output group of a pixel is requantized while the next pixel is read. With `drains` it is before: a pixel
+    costs as many steps more, and nothing of it waits for the next one.
     """
 
     kind: Literal["conv", "pointwise", "linear"]
@@ -43,6 +46,7 @@ class Dense(Stage):
     requantizer: Requantizer
     weights: Literal["on_chip", "distributed", "external"] = "on_chip"
     conv_groups: int = Field(default=1, ge=1)
+    drains: bool = False
 
     @model_validator(mode="after")
     def _folding(self) -> Dense:
@@ -72,7 +76,8 @@ class Dense(Stage):
 
     @property
     def interval_cycles(self) -> int:
-        return self.output.height * self.output.width * self.input.groups * self.out_groups
+        turns = self.out_parallel // self.output.lanes if self.drains else 0
+        return self.output.height * self.output.width * (self.input.groups * self.out_groups + turns)
 
     @property
     def fill_beats(self) -> int:
@@ -113,7 +118,8 @@ class Dense(Stage):
 
     @property
     def external_bytes(self) -> int:
-        return self.interval_cycles * self.weight_word_bits // 8 if self.weights == "external" else 0
+        pixels = self.output.height * self.output.width
+        return pixels * self.weight_bits_total // 8 if self.weights == "external" else 0
 
     @property
     def weight_word_bits(self) -> int:

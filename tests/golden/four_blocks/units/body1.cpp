@@ -10,20 +10,13 @@
 #include "deepdive/dense.h"
 #include "deepdive/depthwise.h"
 #include "deepdive/fork.h"
-#include "deepdive/repack.h"
 #include "deepdive/window.h"
 #include "units/body1_rom.h"
 
 namespace {
 
 struct body1_fork_spec {
-    using input = deepdive::beat<ap_uint<8>, 8>;
-    static constexpr int beats = 64;
-};
-
-struct body1_pointwise_repack0_spec {
-    using input = deepdive::beat<ap_uint<8>, 8>;
-    using output = deepdive::beat<ap_uint<8>, 4>;
+    using input = deepdive::beat<ap_uint<8>, 4>;
     static constexpr int beats = 128;
 };
 
@@ -35,6 +28,7 @@ struct body1_pointwise_spec {
     static constexpr int out_groups = 4;
     static constexpr int out_parallel = 8;
     static constexpr int weight_bits = 8;
+    static constexpr bool drains = false;
     static constexpr int acc_bits = 18;
     static constexpr int zero_point = 0;
     static constexpr int q_min = 0;
@@ -65,6 +59,7 @@ struct body1_depthwise_spec {
     static constexpr int pixels = 64;
     static constexpr int groups = 8;
     static constexpr int weight_bits = 8;
+    static constexpr bool fabric = false;
     static constexpr int acc_bits = 19;
     static constexpr int zero_point = 0;
     static constexpr int q_min = 0;
@@ -74,12 +69,13 @@ struct body1_depthwise_spec {
 
 struct body1_pointwise2_spec {
     using input = deepdive::beat<ap_uint<8>, 4>;
-    using output = deepdive::beat<ap_uint<8>, 8>;
+    using output = deepdive::beat<ap_uint<8>, 4>;
     static constexpr int pixels = 64;
     static constexpr int groups = 8;
-    static constexpr int out_groups = 1;
-    static constexpr int out_parallel = 8;
+    static constexpr int out_groups = 2;
+    static constexpr int out_parallel = 4;
     static constexpr int weight_bits = 8;
+    static constexpr bool drains = false;
     static constexpr int acc_bits = 20;
     static constexpr int zero_point = 128;
     static constexpr int q_min = 0;
@@ -88,11 +84,11 @@ struct body1_pointwise2_spec {
 };
 
 struct body1_add_spec {
-    using input_a = deepdive::beat<ap_uint<8>, 8>;
-    using input_b = deepdive::beat<ap_uint<8>, 8>;
-    using output = deepdive::beat<ap_uint<8>, 8>;
+    using input_a = deepdive::beat<ap_uint<8>, 4>;
+    using input_b = deepdive::beat<ap_uint<8>, 4>;
+    using output = deepdive::beat<ap_uint<8>, 4>;
     static constexpr int pixels = 64;
-    static constexpr int groups = 1;
+    static constexpr int groups = 2;
     static constexpr int mult_a = 58918;
     static constexpr int mult_b = 7425;
     static constexpr int drop = 16;
@@ -126,17 +122,15 @@ void body1_unit(
 #pragma HLS bind_storage variable=body1_pointwise2_weights type=rom_1p impl=lutram
 #pragma HLS array_reshape variable=body1_pointwise2_scales dim=2 type=complete
 #pragma HLS bind_storage variable=body1_pointwise2_scales type=rom_1p impl=lutram
-    hls::stream<deepdive::beat<ap_uint<8>, 8>, 49> body1_fork_main_stream("body1_fork_main_stream");
-    hls::stream<deepdive::beat<ap_uint<8>, 8>, 54> body1_fork_skip_stream("body1_fork_skip_stream");
-    hls::stream<deepdive::beat<ap_uint<8>, 4>, 49> body1_fork_main_packed_stream("body1_fork_main_packed_stream");
+    hls::stream<deepdive::beat<ap_uint<8>, 4>, 3> body1_fork_main_stream("body1_fork_main_stream");
+    hls::stream<deepdive::beat<ap_uint<8>, 4>, 54> body1_fork_skip_stream("body1_fork_skip_stream");
     hls::stream<deepdive::beat<ap_uint<8>, 4>, 21> body1_pointwise_out_stream("body1_pointwise_out_stream");
     hls::stream<deepdive::beat<ap_uint<8>, 36>, 63> body1_window_out_stream("body1_window_out_stream");
-    hls::stream<deepdive::beat<ap_uint<8>, 4>, 10> body1_depthwise_out_stream("body1_depthwise_out_stream");
-    hls::stream<deepdive::beat<ap_uint<8>, 8>, 33> body1_pointwise2_out_stream("body1_pointwise2_out_stream");
+    hls::stream<deepdive::beat<ap_uint<8>, 4>, 26> body1_depthwise_out_stream("body1_depthwise_out_stream");
+    hls::stream<deepdive::beat<ap_uint<8>, 4>, 49> body1_pointwise2_out_stream("body1_pointwise2_out_stream");
 
     deepdive::fork<body1_fork_spec>(input, body1_fork_main_stream, body1_fork_skip_stream, frames);
-    deepdive::repack<body1_pointwise_repack0_spec>(body1_fork_main_stream, body1_fork_main_packed_stream, frames);
-    deepdive::dense<body1_pointwise_spec>(body1_fork_main_packed_stream, body1_pointwise_out_stream, body1_pointwise_weights, body1_pointwise_scales, frames);
+    deepdive::dense<body1_pointwise_spec>(body1_fork_main_stream, body1_pointwise_out_stream, body1_pointwise_weights, body1_pointwise_scales, frames);
     deepdive::window<body1_window_spec>(body1_pointwise_out_stream, body1_window_out_stream, frames);
     deepdive::depthwise<body1_depthwise_spec>(body1_window_out_stream, body1_depthwise_out_stream, body1_depthwise_weights, body1_depthwise_scales, frames);
     deepdive::dense<body1_pointwise2_spec>(body1_depthwise_out_stream, body1_pointwise2_out_stream, body1_pointwise2_weights, body1_pointwise2_scales, frames);

@@ -4,18 +4,26 @@
 #include "units/classifier.h"
 
 #include "deepdive/dense.h"
+#include "deepdive/repack.h"
 #include "units/classifier_rom.h"
 
 namespace {
 
+struct classifier_linear_repack0_spec {
+    using input = deepdive::beat<ap_uint<8>, 4>;
+    using output = deepdive::beat<ap_uint<8>, 32>;
+    static constexpr int beats = 8;
+};
+
 struct classifier_linear_spec {
-    using input = deepdive::beat<ap_uint<8>, 8>;
+    using input = deepdive::beat<ap_uint<8>, 32>;
     using output = deepdive::beat<ap_uint<8>, 5>;
     static constexpr int pixels = 1;
-    static constexpr int groups = 4;
+    static constexpr int groups = 1;
     static constexpr int out_groups = 2;
     static constexpr int out_parallel = 5;
     static constexpr int weight_bits = 8;
+    static constexpr bool drains = false;
     static constexpr int acc_bits = 20;
     static constexpr int zero_point = 128;
     static constexpr int q_min = 0;
@@ -38,6 +46,8 @@ void classifier_unit(
 #pragma HLS bind_storage variable=classifier_linear_weights type=rom_1p impl=lutram
 #pragma HLS array_reshape variable=classifier_linear_scales dim=2 type=complete
 #pragma HLS bind_storage variable=classifier_linear_scales type=rom_1p impl=lutram
+    hls::stream<deepdive::beat<ap_uint<8>, 32>, 50> tail_pool_out_packed_stream("tail_pool_out_packed_stream");
 
-    deepdive::dense<classifier_linear_spec>(input, output, classifier_linear_weights, classifier_linear_scales, frames);
+    deepdive::repack<classifier_linear_repack0_spec>(input, tail_pool_out_packed_stream, frames);
+    deepdive::dense<classifier_linear_spec>(tail_pool_out_packed_stream, output, classifier_linear_weights, classifier_linear_scales, frames);
 }

@@ -38,6 +38,7 @@ struct head_conv_spec {
     static constexpr int out_groups = 8;
     static constexpr int out_parallel = 1;
     static constexpr int weight_bits = 8;
+    static constexpr bool drains = false;
     static constexpr int acc_bits = 20;
     static constexpr int zero_point = 0;
     static constexpr int q_min = 0;
@@ -80,6 +81,7 @@ struct head_depthwise_spec {
     static constexpr int pixels = 64;
     static constexpr int groups = 1;
     static constexpr int weight_bits = 8;
+    static constexpr bool fabric = false;
     static constexpr int acc_bits = 19;
     static constexpr int zero_point = 0;
     static constexpr int q_min = 0;
@@ -89,12 +91,13 @@ struct head_depthwise_spec {
 
 struct head_pointwise_spec {
     using input = deepdive::beat<ap_uint<8>, 8>;
-    using output = deepdive::beat<ap_uint<8>, 8>;
+    using output = deepdive::beat<ap_uint<8>, 4>;
     static constexpr int pixels = 64;
     static constexpr int groups = 1;
-    static constexpr int out_groups = 1;
-    static constexpr int out_parallel = 8;
+    static constexpr int out_groups = 2;
+    static constexpr int out_parallel = 4;
     static constexpr int weight_bits = 8;
+    static constexpr bool drains = false;
     static constexpr int acc_bits = 19;
     static constexpr int zero_point = 128;
     static constexpr int q_min = 0;
@@ -130,7 +133,7 @@ void head_unit(
     hls::stream<deepdive::beat<ap_uint<8>, 1>, 61> head_conv_out_stream("head_conv_out_stream");
     hls::stream<deepdive::beat<ap_uint<8>, 8>, 61> head_conv_out_packed_stream("head_conv_out_packed_stream");
     hls::stream<deepdive::beat<ap_uint<8>, 72>, 28> head_window2_out_stream("head_window2_out_stream");
-    hls::stream<deepdive::beat<ap_uint<8>, 8>, 19> head_depthwise_out_stream("head_depthwise_out_stream");
+    hls::stream<deepdive::beat<ap_uint<8>, 8>, 54> head_depthwise_out_stream("head_depthwise_out_stream");
     hls::stream<deepdive::beat<unsigned char, 9>, 32> head_conv_words("head_conv_words");
 
     deepdive::window<head_window_spec>(input, head_window_out_stream, frames);

@@ -9,7 +9,7 @@
 // compiler has put it into the bias.
 //
 // Spec: input, output (beats), pixels (a frame), groups (beats a pixel), out_groups, out_parallel, weight_bits, acc_bits,
-// half_up, zero_point, q_min, q_max.
+// drains (whether a pixel's codes are all written before the next pixel is read), half_up, zero_point, q_min, q_max.
 #ifndef DEEPDIVE_DENSE_H
 #define DEEPDIVE_DENSE_H
 
@@ -44,17 +44,18 @@ void dense(hls::stream<typename Spec::input>& input, hls::stream<typename Spec::
     ap_int<Spec::acc_bits> finished[outputs];
 #pragma HLS array_partition variable=finished type=complete
 
-    const long long multiplying = static_cast<long long>(frames) * Spec::pixels * Spec::out_groups * groups;
-    const long long steps = multiplying + turns;
+    const long long multiplying = static_cast<long long>(frames) * Spec::pixels * (Spec::out_groups * groups + (Spec::drains ? turns : 0));
+    const long long steps = multiplying + (Spec::drains ? 0 : turns);
     int group = 0;
     int out_group = 0;
     int address = 0;    // of the weights
     int turn = turns;   // which output beat of the finished group is next; `turns` when all are written
     int row = 0;        // of the scales
+    int draining = 0;   // steps until the next pixel may be read
 
 steps_of_all_frames:
     for (long long step = 0; step < steps; ++step) {
-#pragma HLS pipeline II=1
+#pragma HLS pipeline II=1 style=flp
         if (turn != turns) {
             typename Spec::output result;
 #pragma HLS aggregate variable=result compact=bit
@@ -67,7 +68,9 @@ steps_of_all_frames:
             ++turn;
             row = row == rows - 1 ? 0 : row + 1;
         }
-        if (step < multiplying) {
+        if (draining != 0) {
+            --draining;
+        } else if (step < multiplying) {
             typename Spec::input pixel;
 #pragma HLS aggregate variable=pixel compact=bit
             if (out_group == 0) {
@@ -102,6 +105,7 @@ steps_of_all_frames:
                 }
                 turn = 0;
                 group = 0;
+                draining = Spec::drains && out_group == Spec::out_groups - 1 ? turns : 0;
                 out_group = out_group == Spec::out_groups - 1 ? 0 : out_group + 1;
             }
         }

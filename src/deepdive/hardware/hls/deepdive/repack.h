@@ -38,7 +38,7 @@ void repack(hls::stream<typename Spec::input>& input, hls::stream<typename Spec:
 
 steps_of_all_frames:
     for (long long step = 0; step < steps; ++step) {
-#pragma HLS pipeline II=1
+#pragma HLS pipeline II=1 style=flp
         if constexpr (splits) {
             if (turn == 0) {
                 taken = input.read();
