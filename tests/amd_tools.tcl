@@ -79,6 +79,7 @@ array set interfaces {
     }
     xilinx.com:ip:axi_gpio {S_AXI {memory Slave}}
     xilinx.com:ip:axis_dwidth_converter {S_AXIS {stream Slave} M_AXIS {stream Master}}
+    xilinx.com:ip:axis_data_fifo {S_AXIS {stream Slave} M_AXIS {stream Master}}
     deepdive_last_beat {s_axis {stream Slave} m_axis {stream Master}}
     xilinx.com:ip:smartconnect {} xilinx.com:ip:axi_interconnect {}
     xilinx.com:ip:proc_sys_reset {} xilinx.com:ip:xlconstant {}
@@ -90,6 +91,7 @@ array set pins {
     xilinx.com:ip:axi_dma {s_axi_lite_aclk m_axi_mm2s_aclk m_axi_s2mm_aclk axi_resetn}
     xilinx.com:ip:axi_gpio {s_axi_aclk s_axi_aresetn gpio_io_i gpio2_io_i}
     xilinx.com:ip:axis_dwidth_converter {aclk aresetn}
+    xilinx.com:ip:axis_data_fifo {s_axis_aclk s_axis_aresetn}
     deepdive_last_beat {aclk aresetn}
     xilinx.com:ip:smartconnect {aclk aresetn} xilinx.com:ip:axi_interconnect {ACLK ARESETN S00_ACLK S00_ARESETN}
     xilinx.com:ip:proc_sys_reset {slowest_sync_clk ext_reset_in} xilinx.com:ip:xlconstant {}

@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 
 from deepdive.backends.vitis import write_project
+from deepdive.backends.vitis.tcl import fifo_depth
 from deepdive.compiler.design import Design
 from deepdive.errors import DeepDiveError
 from deepdive.hardware.boards import Board, board_names, load_board
+from deepdive.hardware.stream import Stream
 from deepdive.qnet import QNet
 from foldings import drawn_design
 from networks import four_block_network
@@ -83,8 +85,18 @@ def test_every_board_gets_a_whole_system(board: str, tmp_path: Path) -> None:
     assert (tmp_path / "bitstream" / "deepdive.bit").is_file()
     assert (tmp_path / "bitstream" / "deepdive.hwh").is_file()
     names = [unit.name for unit in design.units]
-    chain = [f"connect {a}/output_r {b}/input_r" for a, b in pairwise(names)]
-    assert [line for line in log if "_r " in line and line.endswith("_r")] == chain
+    links = dict(line.split()[1:] for line in log if line.startswith("connect "))
+    assert links["dma/M_AXIS_MM2S"] == f"{names[0]}/input_r"
+    for before, after in pairwise([*names, "last_beat"]):
+        deep = next(unit.output.depth for unit in design.units if unit.name == before)
+        end = links[f"{before}/output_r"]
+        if deep > 2:
+            assert end == f"{before}_fifo/S_AXIS"
+            end = links[f"{before}_fifo/M_AXIS"]
+        assert end == ("last_beat/s_axis" if after == "last_beat" else f"{after}/input_r")
+    given = {line.split()[1]: int(line.split()[3]) for line in log if "CONFIG.FIFO_DEPTH" in line}
+    for unit in design.units:
+        assert unit.output.depth <= given.get(f"{unit.name}_fifo", 2) <= max(16, 2 * unit.output.depth)
     assert f"create_project {design.board.part}" in log
     assert f"set_property board_part {design.board.board_part}:1.10 project" in log  # the newest, 1.10, not 1.9
     processor = "processing_system7" if board == "pynq-z2" else "zynq_ultra_ps_e"
@@ -253,6 +265,18 @@ def test_a_device_that_is_no_zynq_gets_units_but_no_system(tmp_path: Path) -> No
     assert not (tmp_path / "tcl" / "system.tcl").exists()
     assert (tmp_path / "tcl" / "units" / "head.tcl").exists()
     assert "The device is no Zynq" in (tmp_path / "README.md").read_text()
+
+
+@pytest.mark.parametrize(("asked", "given"), [(2, 0), (3, 16), (16, 16), (17, 32), (32768, 32768)])
+def test_a_fifo_between_units_is_as_deep_as_asked(asked: int, given: int) -> None:
+    stream = Stream(name="x", height=1, width=1, channels=1, lanes=1, bits=8, depth=asked)
+    assert fifo_depth(stream) == given
+
+
+def test_a_fifo_deeper_than_any_is_refused() -> None:
+    stream = Stream(name="x", height=1, width=1, channels=1, lanes=1, bits=8, depth=32769)
+    with pytest.raises(DeepDiveError, match="Stream 'x' wants a FIFO of 32769 beats between two units"):
+        fifo_depth(stream)
 
 
 def test_more_readers_than_ports_are_refused(tmp_path: Path) -> None:

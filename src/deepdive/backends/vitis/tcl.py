@@ -27,6 +27,12 @@ FRAMES = 2
 DMA_BITS = (8, 16, 32, 64, 128, 256, 512, 1024)
 """Widths that the stream of an AXI DMA can have (PG021)."""
 
+FIFO_DEPTHS = tuple(16 << n for n in range(12))
+"""Depths that an AXI4-Stream Data FIFO can have (PG085)."""
+
+REGISTERED_BEATS = 2
+"""Beats that a unit's own ports hold: a stream of that depth needs no FIFO."""
+
 SMARTCONNECT_PORTS = 16
 
 
@@ -49,9 +55,16 @@ class Port:
 
 @dataclass(frozen=True)
 class BoardCode:
-    """What the system's script says; all texts are safe to stand in Tcl as they are."""
+    """What the system's script says; all texts are safe to stand in Tcl as they are.
+
+    Parameters
+    ----------
+    fifo_depths
+        Of the FIFO behind each unit; 0 for none.
+    """
 
     units: tuple[str, ...]
+    fifo_depths: tuple[int, ...]
     family: Family | None
     part: str
     board_part: str
@@ -103,6 +116,7 @@ def board_code(design: Design, units: Sequence[UnitCode]) -> BoardCode:
         )
     return BoardCode(
         units=tuple(unit.name for unit in units),
+        fifo_depths=tuple(fifo_depth(unit.output) for unit in design.units),
         family=family(board),
         part=board.part,
         board_part=board.board_part,
@@ -129,6 +143,18 @@ def port(stream: Stream, board: Board) -> Port:
     bits = 8 * stream.lanes
     fits = bits in DMA_BITS and bits <= board.memory.port_bits
     return Port(bits, bits if fits else board.memory.port_bits, stream.beats)
+
+
+def fifo_depth(stream: Stream) -> int:
+    """Depth of the FIFO that carries a stream between units: at least what the compiler asks for."""
+    if stream.depth <= REGISTERED_BEATS:
+        return 0
+    if stream.depth > FIFO_DEPTHS[-1]:
+        raise DeepDiveError(
+            f"Stream '{stream.name}' wants a FIFO of {stream.depth} beats between two units, and the deepest has "
+            f"{FIFO_DEPTHS[-1]}; compile the network for a smaller input."
+        )
+    return next(depth for depth in FIFO_DEPTHS if depth >= stream.depth)
 
 
 def codes(stream: Stream) -> int:

@@ -1,5 +1,7 @@
 # The system around the units: processor, DMA, the chain of units, fingerprint; to a bitstream. Run by `make bitstream`.
 set units {head body1 body2 tail classifier}
+# Beats of the FIFO behind each unit; 0 for none.
+set fifo_depths {16 16 32 64 64}
 set part xczu9eg-ffvb1156-2-e
 set board_part {xilinx.com:zcu102:part0}
 set clock_mhz 250
@@ -137,13 +139,20 @@ foreach word $fingerprint_words index {0 1} pin {gpio_io_i gpio2_io_i} {
 set slaves {dma/S_AXI_LITE fingerprint/S_AXI}
 set weight_masters {}
 set stream [converted input_width $input_dma_bits $input_bits dma/M_AXIS_MM2S]
-foreach unit $units {
+foreach unit $units depth $fifo_depths {
     create_bd_cell -type ip -vlnv deepdive:units:${unit}_unit:1.0 $unit
     clocked $unit ap_clk ap_rst_n
     connect_bd_intf_net [get_bd_intf_pins $stream] [get_bd_intf_pins [stream_pin $unit Slave]]
     set stream [stream_pin $unit Master]
     lappend slaves [one "$unit: control" [memory_pins $unit Slave]]
     set weight_masters [concat $weight_masters [memory_pins $unit Master]]
+    if {$depth > 0} {
+        create_bd_cell -type ip -vlnv xilinx.com:ip:axis_data_fifo ${unit}_fifo
+        set_property -dict [list CONFIG.FIFO_DEPTH $depth] [get_bd_cells ${unit}_fifo]
+        clocked ${unit}_fifo s_axis_aclk s_axis_aresetn
+        connect_bd_intf_net [get_bd_intf_pins $stream] [get_bd_intf_pins ${unit}_fifo/S_AXIS]
+        set stream ${unit}_fifo/M_AXIS
+    }
 }
 create_bd_cell -type module -reference deepdive_last_beat last_beat
 set_property -dict [list CONFIG.WIDTH $output_bits CONFIG.BEATS $output_beats] [get_bd_cells last_beat]
