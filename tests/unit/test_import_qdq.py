@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,8 +14,10 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from sklearn.datasets import load_digits
 from torch import nn
+from typer.testing import CliRunner
 
 import deepdive
+from deepdive.cli import app
 from deepdive.errors import DeepDiveError, UnsupportedLayer
 from deepdive.qnet import Add, AvgPool, ChannelScale, Concat, Conv, Flatten, Linear, MaxPool, QNet, Table
 from deepdive.qnet.importers import Imported, import_network
@@ -255,3 +258,14 @@ def test_our_own_files_are_told_apart(small: Path, tmp_path: Path) -> None:
 def test_only_the_paper_is_repaired(small: Path) -> None:
     with pytest.raises(DeepDiveError, match="only the paper's published network, a folder, is repaired"):
         import_network(small / "small.onnx", repair=True)
+
+
+def test_the_command_prints_what_it_measured(small: Path, tmp_path: Path) -> None:
+    arguments = ["import", str(small / "small.onnx"), "-o", str(tmp_path / "net.onnx")]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0
+    assert "ONNX QDQ, 3 operators" in done.stdout
+    assert "- Against ONNX Runtime on 16 drawn inputs: each layer, given the source's codes, is at most" in done.stdout
+    facts = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)
+    assert facts["deviation"]["codes"] <= 1
+    assert facts["nodes"] == len(load(tmp_path / "net.onnx").nodes) == 3

@@ -165,6 +165,8 @@ def matmul(context: Context, node: SourceNode, values: list[Value | None]) -> Va
 @handler("BatchNormalization")
 def batch_normalization(context: Context, node: SourceNode, values: list[Value | None]) -> Value:
     x = context.value(values, 0)
+    if isinstance(x, Const):
+        raise UnsupportedLayer("it normalises constants")
     gamma, beta, mean, variance = (
         context.const(values, index, what).values.astype(np.float64).reshape(-1)
         for index, what in enumerate(("scale", "bias", "mean", "variance"), start=1)
