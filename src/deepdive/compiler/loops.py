@@ -1,0 +1,86 @@
+"""In which steps of its loop a stage takes and gives beats: what the pipeline's simulation knows of a stage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import singledispatch
+
+import numpy as np
+
+from deepdive.hardware.stages import ChannelScale, Dense, GlobalAveragePool, Repack, Stage, Window
+
+
+@dataclass(frozen=True, eq=False)
+class Loop:
+    """One frame of a stage's loop.
+
+    Parameters
+    ----------
+    steps
+        Clock cycles a frame, never stalled.
+    reads
+        For each input the step that takes each of its beats, ascending, int64 (beats,).
+    writes
+        The step that computes each beat of every output, ascending; may lie in the next frame's steps.
+    """
+
+    steps: int
+    reads: tuple[np.ndarray, ...]
+    writes: np.ndarray
+
+
+@singledispatch
+def loop(stage: Stage) -> Loop:
+    """The loop of a stage; by default a beat of every input in, a beat of every output out, each step."""
+    steps = np.arange(stage.interval_cycles)
+    if any(stream.beats != len(steps) for stream in (*stage.inputs, *stage.outputs)):
+        raise TypeError(f"no loop is known for stage '{stage.name}' ({type(stage).__name__})")
+    return Loop(len(steps), tuple(steps for _ in stage.inputs), steps)
+
+
+@loop.register
+def _(stage: ChannelScale) -> Loop:
+    steps = np.arange(stage.input.beats)
+    return Loop(len(steps), (steps, steps[: stage.input.groups]), steps)
+
+
+@loop.register
+def _(stage: GlobalAveragePool) -> Loop:
+    steps = np.arange(stage.input.beats)
+    return Loop(len(steps), (steps,), steps[len(steps) - stage.input.groups :])
+
+
+@loop.register
+def _(stage: Repack) -> Loop:
+    steps = np.arange(stage.interval_cycles)
+    parts = max(stage.input.lanes // stage.output.lanes, stage.output.lanes // stage.input.lanes)
+    if stage.input.lanes > stage.output.lanes:
+        return Loop(len(steps), (steps[::parts],), steps)
+    return Loop(len(steps), (steps,), steps[parts - 1 :: parts])
+
+
+@loop.register
+def _(stage: Dense) -> Loop:
+    groups, turns = stage.input.groups, stage.out_parallel // stage.output.lanes
+    steps = stage.interval_cycles // (stage.output.height * stage.output.width)
+    pixels = np.arange(stage.output.height * stage.output.width) * steps
+    done = (np.arange(stage.out_groups) + 1)[:, None] * groups + np.arange(turns)
+    reads = pixels[:, None] + np.arange(groups)
+    return Loop(stage.interval_cycles, (reads.ravel(),), (pixels[:, None] + done.ravel()).ravel())
+
+
+@loop.register
+def _(stage: Window) -> Loop:
+    groups, width = stage.input.groups, stage.row_pixels
+    height = stage.interval_cycles // (width * groups)
+    taken = beats(np.arange(stage.input.height), np.arange(stage.input.width), width, groups)
+    rows = np.arange(stage.output.height) * stage.stride[0]
+    columns = np.arange(stage.output.width) * stage.stride[1]
+    given = beats(rows, columns, width, groups) + stage.lag_pixels * groups
+    return Loop(height * width * groups, (taken,), given)
+
+
+def beats(rows: np.ndarray, columns: np.ndarray, width: int, groups: int) -> np.ndarray:
+    """Steps of all groups of the pixels in these rows and columns of a raster."""
+    pixels = rows[:, None] * width + columns
+    return np.asarray((pixels.reshape(-1, 1) * groups + np.arange(groups)).ravel())

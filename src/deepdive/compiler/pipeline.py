@@ -1,0 +1,224 @@
+"""A discrete-event simulation of the pipeline: when does each beat of each stream move, and what holds a stage up?
+
+The events are beats taken and given. A stage's loop fixes the step of each (`loops`); a step takes place one clock
+cycle after the step before it, or later: when an input beat is not there yet, or an output FIFO has no room. Between
+two events nothing can stall, so a stage's time is ``step + delay`` with a delay that only grows, by the maximum of what
+its events have to wait for. All delays of a stage are therefore running maxima over arrays, one pass of NumPy a stage.
+Every time is a maximum of other times plus constants, so passes over the stages, forth and back, rise to the one
+schedule in which every step takes place as early as it can: that of a simulation clock cycle by clock cycle.
+
+Pipelines are of the worst kind: while a stage cannot read, everything inside it stands still - except in stages that
+read vectors (one pixel), which the C++ asks to flush. Images come without a pause.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from deepdive.compiler.loops import loop
+from deepdive.errors import CheckFailed
+from deepdive.hardware.stages import PIPELINE_CYCLES, Dense, Repack, Stage, Table
+from deepdive.hardware.stream import Stream
+from deepdive.hardware.units import Unit
+
+LABEL = "simulated (discrete-event)"
+PASSES = 4000
+"""A handful does for the FIFO depths of the compiler; the shallower they are, the more it takes."""
+BEHIND = 2
+NEVER = -(1 << 30)
+
+
+@dataclass(frozen=True)
+class StageActivity:
+    """What a stage did during one frame in the middle of many.
+
+    `starved` and `blocked` are cycles in which it waited for an input beat, or for room in an output FIFO; with the
+    `working` ones they are a frame interval.
+    """
+
+    name: str
+    first_cycle: int
+    last_cycle: int
+    working: int
+    starved: int
+    blocked: int
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """What the simulation found.
+
+    Parameters
+    ----------
+    frame_ends
+        Clock cycle in which each frame's last beat leaves.
+    stages
+        In order of the data flow.
+    peak
+        Most beats that each FIFO held, by name of the stream.
+    """
+
+    frame_ends: tuple[int, ...]
+    stages: tuple[StageActivity, ...]
+    peak: dict[str, int]
+
+    @property
+    def interval_cycles(self) -> int:
+        """Between the last two frames."""
+        return self.frame_ends[-1] - self.frame_ends[-2]
+
+    @property
+    def latency_cycles(self) -> int:
+        """Of the first frame, from its first beat in, others following."""
+        return self.frame_ends[0]
+
+
+def simulate_pipeline(units: Sequence[Unit], *, frames: int = 4, pipeline: int = PIPELINE_CYCLES) -> Pipeline:
+    """Run some frames through finished units.
+
+    Parameters
+    ----------
+    frames
+        At least 3; two more come behind them, so that the last does not find an empty pipeline.
+    pipeline
+        Iteration latency of every stage in clock cycles.
+
+    Raises
+    ------
+    CheckFailed
+        When the FIFOs are too shallow and nothing moves any more.
+    """
+    stages = [stage for unit in units for stage in unit.stages]
+    times = Times(stages, frames + BEHIND)
+    nodes = [Node(stage, times, frames + BEHIND, pipeline) for stage in stages]
+    # In every cycle before the end at least one stage moves, or none ever will again.
+    most = sum((frames + BEHIND) * node.steps + pipeline for node in nodes)
+    for count in range(PASSES):
+        order = nodes if count % 2 == 0 else nodes[::-1]
+        if not sum([node.update() for node in order]):
+            break
+        if times.last > most:
+            raise CheckFailed("The pipeline stands still: a FIFO is too shallow, and stages wait for each other.")
+    else:
+        raise CheckFailed(f"The pipeline's simulation found no schedule in {PASSES} passes; its FIFOs are too shallow.")
+    sink = stages[-1].outputs[0]
+    ends = times.written[sink.name][sink.beats - 1 :: sink.beats][:frames]
+    return Pipeline(
+        frame_ends=tuple(int(end) for end in ends),
+        stages=tuple(node.activity(frames - 2) for node in nodes),
+        peak={stream.name: times.peak(stream) for stage in stages for stream in stage.outputs if stream is not sink},
+    )
+
+
+class Times:
+    """The clock cycle in which each beat of each stream is written and read; negative: not known yet."""
+
+    def __init__(self, stages: Sequence[Stage], frames: int) -> None:
+        streams = {stream.name: stream for stage in stages for stream in (*stage.inputs, *stage.outputs)}
+        self.has_writer = {stream.name for stage in stages for stream in stage.outputs}
+        self.has_reader = {stream.name for stage in stages for stream in stage.inputs}
+        sizes = {name: frames * stream.beats for name, stream in streams.items()}
+        self.written = {name: np.full(size, NEVER, dtype=np.int32) for name, size in sizes.items()}
+        self.read = {name: np.full(size, NEVER, dtype=np.int32) for name, size in sizes.items()}
+
+    @property
+    def last(self) -> int:
+        """The latest cycle so far."""
+        return max(int(times[-1]) for times in self.read.values())
+
+    def peak(self, stream: Stream) -> int:
+        """Most beats in the FIFO at the end of a cycle."""
+        written = self.written[stream.name]
+        gone = np.searchsorted(self.read[stream.name], written, side="right")
+        return int((np.arange(1, len(written) + 1) - gone).max())
+
+
+class Node:
+    """One stage at work."""
+
+    def __init__(self, stage: Stage, times: Times, frames: int, pipeline: int) -> None:
+        one = loop(stage)
+        starts = (np.arange(frames) * one.steps)[:, None]
+        self.stage, self.times, self.steps = stage, times, one.steps
+        vector = stage.inputs[0].beats == stage.inputs[0].groups
+        flushes = vector and isinstance(stage, Dense | Table | Repack)
+        # A rigid pipeline gives in a later step, one that flushes in a later cycle.
+        later, self.late = (0, pipeline) if flushes else (pipeline, 0)
+        self.events = [(starts + steps).ravel().astype(np.int32) for steps in (*one.reads, one.writes + later)]
+        self.seen: list[np.ndarray] = []
+        # For every list of events, how many of every other list lie at or before each of its own.
+        self.before = [
+            [None if own is other else np.searchsorted(other, own, side="right").astype(np.int32)
+             for other in self.events]
+            for own in self.events
+        ]  # fmt: skip
+
+    def waits(self) -> list[np.ndarray]:
+        """The least delay that each list of events asks for, as running maxima: reads of each input, then writes."""
+        found = []
+        for stream, steps in zip(self.stage.inputs, self.events[:-1], strict=True):
+            there = self.times.written[stream.name]
+            wait = there + np.int32(1) - steps if stream.name in self.times.has_writer else np.ones_like(steps)
+            found.append(np.maximum.accumulate(np.maximum(wait, 1)))
+        steps = self.events[-1]
+        wait = np.ones_like(steps)
+        for stream in self.stage.outputs:
+            depth = stream.depth
+            if stream.name in self.times.has_reader and depth < len(wait):
+                room = self.times.read[stream.name][:-depth] + np.int32(1 - self.late)
+                wait[depth:] = np.maximum(wait[depth:], room - steps[depth:])
+        found.append(np.maximum.accumulate(wait))
+        return found
+
+    def update(self) -> bool:
+        """Let every event take place as early as the other stages' times allow; whether anything changed."""
+        seen = [self.times.written[stream.name] for stream in self.stage.inputs]
+        seen += [self.times.read[stream.name] for stream in self.stage.outputs]
+        if len(seen) == len(self.seen) and all(now is then for now, then in zip(seen, self.seen, strict=True)):
+            return False
+        self.seen = seen
+        waits = self.waits()
+        delays = []
+        for own, before in zip(waits, self.before, strict=True):
+            delay = own
+            for other, count in zip(waits, before, strict=True):
+                if count is not None:
+                    delay = np.maximum(delay, np.where(count > 0, other[count - 1], 1))
+            delays.append(delay)
+        changed = False
+        for stream, steps, delay in zip(self.stage.inputs, self.events[:-1], delays[:-1], strict=True):
+            changed |= replaced(self.times.read, stream.name, steps + delay)
+        for stream in self.stage.outputs:
+            changed |= replaced(self.times.written, stream.name, self.events[-1] + delays[-1] + np.int32(self.late))
+        return changed
+
+    def activity(self, frame: int) -> StageActivity:
+        """What it did between the first step of a frame and that of the next one."""
+        waits = self.waits()
+        steps, values = np.concatenate(self.events), np.concatenate(waits)
+        giving = np.repeat([False] * (len(waits) - 1) + [True], [len(wait) for wait in waits])
+        order = np.argsort(steps, kind="stable")
+        delay = np.maximum.accumulate(values[order])
+        growth = np.diff(delay, prepend=np.int32(1))
+        here = (steps[order] >= frame * self.steps) & (steps[order] < (frame + 1) * self.steps)
+        blocked = int(growth[here & giving[order]].sum())
+        source, target = self.stage.inputs[0], self.stage.outputs[0]
+        return StageActivity(
+            name=self.stage.name,
+            first_cycle=int(self.times.read[source.name][frame * source.beats]),
+            last_cycle=int(self.times.written[target.name][(frame + 1) * target.beats - 1]),
+            working=self.steps,
+            starved=int(growth[here].sum()) - blocked,
+            blocked=blocked,
+        )
+
+
+def replaced(times: dict[str, np.ndarray], name: str, by: np.ndarray) -> bool:
+    """Store `by`; whether it differs from what was there."""
+    if np.array_equal(times[name], by):
+        return False
+    times[name] = by
+    return True
