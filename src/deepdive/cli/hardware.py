@@ -78,6 +78,12 @@ def compile_(
     clock: Annotated[float | None, typer.Option(help="Clock in MHz; the board's own when not given.")] = None,
     objective: Annotated[Objective, typer.Option(help="What to look for.")] = Objective.fps,
     target_fps: Annotated[float | None, typer.Option(help="Frames a second that suffice.")] = None,
+    max_utilization: Annotated[
+        float | None, typer.Option(help="Share of each of the board's resources that may be taken, 0..1.")
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say what sets the frame interval, and what twice the speed would take.")
+    ] = False,
     backend: Annotated[Backend, typer.Option(help="C++ for Vitis HLS, or plain Verilog.")] = Backend.hls,
     as_json: Json = False,
 ) -> None:
@@ -87,21 +93,27 @@ def compile_(
     """
     from deepdive.backends.build import write_build
     from deepdive.backends.writers import writers
+    from deepdive.compiler.budget import budget_of
     from deepdive.compiler.compile import compile as compile_network
+    from deepdive.compiler.explain import explain as explain_design
     from deepdive.qnet.onnx_file import load
     from deepdive.report import Report, print_design
 
     network = load(net)
+    budget = budget_of(max_utilization)
     with progress("searching"):
         design = compile_network(
-            network, board=board, clock_mhz=clock, objective=objective.value, target_fps=target_fps
+            network, board=board, clock_mhz=clock, objective=objective.value, target_fps=target_fps, budget=budget
         )
+        found = explain_design(network, design, budget) if explain else None
     with progress("writing"):
         write_build(design, network, output, writers(backend.value))
     if as_json:
-        print_json(design.summary())
+        print_json({**design.summary(), **({"explanation": found.summary()} if found else {})})
         return
     print_design(Report(network, design), out)
+    for line in found.lines if found else ():
+        out.print(line)
     out.print(f"Wrote {output}; check it with: deepdive verify {output} --images PICTURES")
 
 

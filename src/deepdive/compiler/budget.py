@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from deepdive.errors import DeepDiveError
 from deepdive.hardware.boards import Board
 from deepdive.hardware.resources import Resources
 from deepdive.hardware.units import Unit
@@ -46,6 +47,21 @@ class Budget(BaseModel):
             "ports": memory.ports - 1,
             "bytes": bytes_a_second * interval_cycles / (clock_mhz * 1e6),
         }
+
+
+def budget_of(max_utilization: float | None) -> Budget:
+    """The default budget, or the same share of all primitives; a share of 0..1.
+
+    Raises
+    ------
+    DeepDiveError
+        When the share is not in 0..1.
+    """
+    if max_utilization is None:
+        return Budget()
+    if not 0 < max_utilization <= 1:
+        raise DeepDiveError(f"Utilization {max_utilization:g} is no share of 0..1; 0.5 is half of the board.")
+    return Budget(dsp=max_utilization, lut=max_utilization, ff=max_utilization, bram36=max_utilization)
 
 
 def usage(units: tuple[Unit, ...]) -> dict[str, float]:

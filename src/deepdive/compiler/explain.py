@@ -1,0 +1,121 @@
+"""Why a design is as fast as it is, and what it would take to be twice as fast."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from deepdive.compiler.budget import TITLES, Budget, usage
+from deepdive.compiler.compile import SLOWEST, Compiler, count, make_site
+from deepdive.compiler.design import Design
+from deepdive.compiler.folding import Folder
+from deepdive.compiler.pipeline import LABEL, simulate_pipeline
+from deepdive.qnet import QNet
+
+FULL = 0.9
+"""From this share of its limit on a resource counts as used up."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What `explain` found.
+
+    Parameters
+    ----------
+    bottleneck
+        Stages that set the frame interval, in order of the data flow.
+    loads
+        Share of its limit that each kind of resource takes, by title.
+    needed
+        Least of each kind that any folding of half the interval takes, each for itself, and the limit, by title; empty
+        when no folding at all keeps half the interval.
+    interval_cycles, latency_cycles
+        Simulated.
+    blocked
+        Stages that most wait for room behind them, with cycles a frame; simulated.
+    """
+
+    design: Design
+    bottleneck: tuple[str, ...]
+    loads: dict[str, float]
+    needed: dict[str, tuple[float, float]]
+    interval_cycles: int
+    latency_cycles: int
+    blocked: tuple[tuple[str, int], ...]
+
+    def summary(self) -> dict[str, Any]:
+        """Plain values for ``compile --explain --json``."""
+        return {
+            "bottleneck": list(self.bottleneck),
+            "loads": self.loads,
+            "half_interval": {
+                title: {"least": least, "allowed": allowed} for title, (least, allowed) in self.needed.items()
+            },
+            "interval_cycles": self.interval_cycles,
+            "latency_cycles": self.latency_cycles,
+            "blocked": dict(self.blocked),
+            "label": LABEL,
+            "text": list(self.lines),
+        }
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The explanation in sentences."""
+        design = self.design
+        interval = design.frame_interval_cycles
+        names = ", ".join(self.bottleneck[:4]) + (" and more" if len(self.bottleneck) > 4 else "")
+        full = [f"{title} {load:.0%}" for title, load in self.loads.items() if load >= FULL]
+        found = [
+            f"The frame interval of {interval:,} cycles is set by {len(self.bottleneck)} stage(s): {names}.",
+            f"Used up of the budget: {', '.join(full) or 'nothing'}.",
+        ]
+        if not self.needed:
+            found.append(
+                f"Twice as fast ({interval // 2:,} cycles) is out of reach of any folding: some stream would have to "
+                "move more than one pixel a cycle; take a smaller image or a higher clock."
+            )
+        else:
+            short = [
+                f"{count(most)} {title}, {count(most - limit)} more than allowed"
+                for title, (most, limit) in self.needed.items()
+                if most > limit
+            ]
+            found.append(
+                f"Twice as fast ({interval // 2:,} cycles) takes at least "
+                + ("; ".join(short) if short else "no more of any one resource, but too much of several at once")
+                + ": fewer weight bits, a narrower network or a larger board."
+            )
+        held = ", ".join(f"{name} ({cycles:,} cycles)" for name, cycles in self.blocked)
+        found.append(
+            f"{LABEL.capitalize()}: a frame every {self.interval_cycles:,} cycles, "
+            f"latency {self.latency_cycles:,} cycles{'; held up for want of room: ' + held if held else ''}."
+        )
+        return tuple(found)
+
+
+def explain(net: QNet, design: Design, budget: Budget) -> Explanation:
+    """Look behind a design that `compile` found for `net` within `budget`."""
+    interval = design.frame_interval_cycles
+    site = make_site(design.board, design.clock_mhz, budget)
+    limits = site.limits(interval)
+    used = usage(design.units)
+    stages = [stage for unit in design.units for stage in unit.stages]
+    half = interval // 2
+    needed: dict[str, tuple[float, float]] = {}
+    if half >= 1:
+        compiler = Compiler(net, site)
+        folder = Folder(compiler.plans, site, min(compiler.low, half), SLOWEST)
+        least, allowed = folder.least(half), site.limits(half)
+        if all(value < float("inf") for value in least.values()):
+            needed = {TITLES[kind]: (least[kind], allowed[kind]) for kind in least}
+    pipeline = simulate_pipeline(design.units)
+    blocked = sorted(((s.name, s.blocked) for s in pipeline.stages if s.blocked), key=lambda pair: -pair[1])
+    return Explanation(
+        design=design,
+        bottleneck=tuple(stage.name for stage in stages if stage.interval_cycles == interval),
+        loads={TITLES[kind]: used[kind] / limits[kind] for kind in used if limits[kind]},
+        needed=needed,
+        interval_cycles=pipeline.interval_cycles,
+        latency_cycles=pipeline.latency_cycles,
+        blocked=tuple(blocked[:3]),
+    )
