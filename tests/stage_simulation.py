@@ -15,6 +15,7 @@ from deepdive.hardware.stages import (
     ChannelScale,
     Dense,
     Depthwise,
+    Flatten,
     Fork,
     GlobalAveragePool,
     Repack,
@@ -22,6 +23,7 @@ from deepdive.hardware.stages import (
     Stage,
     Table,
     Window,
+    WindowPool,
 )
 from deepdive.hardware.stream import Stream
 
@@ -45,7 +47,7 @@ def steps(stage: Stage, frames: int) -> Iterator[Step]:
         return scale_steps(stage, frames)
     if isinstance(stage, GlobalAveragePool):
         return pool_steps(stage, frames)
-    assert isinstance(stage, Depthwise | ResidualAdd | Table | Fork)
+    assert isinstance(stage, Depthwise | ResidualAdd | WindowPool | Table | Flatten | Fork)
     return repeat((True, True), frames * stage.inputs[0].beats)
 
 

@@ -160,6 +160,24 @@ def test_squeeze_excite_is_part_of_its_body() -> None:
     assert hurried == ["pointwise", "table", "linear", "table"]
 
 
+def test_pools_of_windows_and_flatten() -> None:
+    net = builder()
+    x = net.conv("stem", net.source, 8, Window.same(3), PLAIN)
+    x = net.max_pool("largest", x, Window.same(3, 2))
+    x = net.conv("dense", x, 8, Window.same(3), PLAIN)
+    x = net.avg_pool("mean", x, Window((2, 2), (2, 2)), PLAIN)
+    x = net.flatten("vector", x)
+    net.linear("classes", x, 5, PLAIN)
+    plans = partition(net.build())
+    assert story(plans) == [
+        ("head", ["window", "conv", "window", "max_pool"]),
+        ("body1", ["window", "conv"]),
+        ("body2", ["window", "avg_pool"]),
+        ("classifier", ["flatten", "linear"]),
+    ]
+    assert plans[0].operations[2].fields["zero_point"] == (0,)
+
+
 def test_accumulators_are_as_wide_as_proven() -> None:
     net = builder((4, 4, 3))
     net.conv("conv", net.source, 2, Window(), PLAIN)

@@ -72,7 +72,7 @@ class Path:
         waits = math.ceil(PIPELINE_CYCLES / groups(target))
         if self.vector and operation.kind not in JOINS:
             return replace(self, held=self.held + self.vector_held(operation, groups))
-        if operation.kind == "global_avg_pool":
+        if operation.kind in ("global_avg_pool", "flatten"):
             last = ((source.height - 1) * stride[0], (source.width - 1) * stride[1])
             ahead = (ahead[0] + last[0], ahead[1] + last[1])
             # Behind a strided window, pixels come a row at a time.
@@ -136,7 +136,7 @@ def early_pixels(operations: Sequence[Operation], groups: Groups | None = None) 
         narrower = operation.kind == "repack" and groups is not None and groups(target) > groups(source)
         if pixels and (narrower or operation.kind in DENSE):
             wanted[source.name] = pixels
-        elif operation.kind in ("window", "depthwise", "table", "repack"):
+        elif operation.kind in ("window", "depthwise", "max_pool", "avg_pool", "table", "repack"):
             bursts[target.name] = pixels
     return wanted
 

@@ -9,7 +9,21 @@ from functools import singledispatch
 
 from deepdive.compiler.plan import DENSE, Edge, Operation, renamed
 from deepdive.hardware.stages import Requantizer
-from deepdive.qnet import Add, ChannelScale, Conv, FeatureMap, GlobalAvgPool, Linear, Node, QNet, Requantize, Table
+from deepdive.qnet import (
+    Add,
+    AvgPool,
+    ChannelScale,
+    Conv,
+    FeatureMap,
+    Flatten,
+    GlobalAvgPool,
+    Linear,
+    MaxPool,
+    Node,
+    QNet,
+    Requantize,
+    Table,
+)
 
 HURRY = 8
 """How many times faster than the frame interval each layer between squeeze and excite must be. The map waits in block
@@ -99,24 +113,9 @@ def node_operations(
 @node_operations.register
 def _(node: Conv, namer: Namer, types: tuple[FeatureMap, ...], edges: tuple[Edge, ...]) -> Iterator[Operation]:
     (edge,) = edges
-    if node.kernel != (1, 1) or node.stride != (1, 1):
-        name, (height, width, _) = namer("window"), node.output.shape
-        taps = node.kernel[0] * node.kernel[1]
-        windows = Edge(f"{name}_out", height, width, edge.channels, edge.bits, edge.signed, taps)
-        points = types[0].zero_points
-        yield Operation(
-            "window",
-            name,
-            (edge,),
-            (windows,),
-            {
-                "kernel": node.kernel,
-                "stride": node.stride,
-                "padding": node.padding,
-                "zero_point": points[:1] if len(set(points)) == 1 else points,
-            },
-        )
-        edge = windows
+    for window in windows(node, namer, edge, types[0].zero_points):
+        yield window
+        edge = window.outputs[0]
     kind = "depthwise" if node.is_depthwise else "pointwise" if node.kernel == (1, 1) else "conv"
     fields: dict[str, object] = {
         "node": node.name,
@@ -127,6 +126,49 @@ def _(node: Conv, namer: Namer, types: tuple[FeatureMap, ...], edges: tuple[Edge
         fields["conv_groups"] = node.groups
     name = namer(kind)
     yield Operation(kind, name, (edge,), (output_edge(name, node.output),), fields)
+
+
+def windows(node: Conv | MaxPool | AvgPool, namer: Namer, edge: Edge, fill: tuple[int, ...]) -> Iterator[Operation]:
+    """The window in front of a filter or pool, unless each pixel is one; `fill` is what the padding holds."""
+    if node.kernel == (1, 1) and node.stride == (1, 1):
+        return
+    name, (height, width, _) = namer("window"), node.output.shape
+    taps = node.kernel[0] * node.kernel[1]
+    target = Edge(f"{name}_out", height, width, edge.channels, edge.bits, edge.signed, taps)
+    fields = {
+        "kernel": node.kernel,
+        "stride": node.stride,
+        "padding": node.padding,
+        "zero_point": fill[:1] if len(set(fill)) == 1 else fill,
+    }
+    yield Operation("window", name, (edge,), (target,), fields)
+
+
+@node_operations.register
+def _(node: MaxPool, namer: Namer, types: tuple[FeatureMap, ...], edges: tuple[Edge, ...]) -> Iterator[Operation]:
+    (edge,) = edges
+    for window in windows(node, namer, edge, (types[0].q_min,)):
+        yield window
+        edge = window.outputs[0]
+    name = namer("max")
+    yield Operation("max_pool", name, (edge,), (output_edge(name, node.output),), {"node": node.name})
+
+
+@node_operations.register
+def _(node: AvgPool, namer: Namer, types: tuple[FeatureMap, ...], edges: tuple[Edge, ...]) -> Iterator[Operation]:
+    (edge,) = edges
+    for window in windows(node, namer, edge, types[0].zero_points):
+        yield window
+        edge = window.outputs[0]
+    name = namer("mean")
+    fields = {"node": node.name, "requantizer": requantizer(node.requantize, node.acc_range(types[0]))}
+    yield Operation("avg_pool", name, (edge,), (output_edge(name, node.output),), fields)
+
+
+@node_operations.register
+def _(node: Flatten, namer: Namer, types: tuple[FeatureMap, ...], edges: tuple[Edge, ...]) -> Iterator[Operation]:
+    name = namer("flatten")
+    yield Operation("flatten", name, edges, (output_edge(name, node.output),), {"node": node.name})
 
 
 @node_operations.register

@@ -3,7 +3,8 @@
 First the network is cut wherever a single feature map is alive: between two cuts lies one node, or a residual block
 that cannot be taken apart. Then neighbours are joined by the four patterns of the paper:
 
-- Head: the first dense convolution, with the depthwise and pointwise convolution that follow it, if they do;
+- Head: the first dense convolution, with the pool, and the depthwise and pointwise convolution that follow it, if they
+  do;
 - Body: [pointwise] depthwise [squeeze-excite] pointwise, or a residual block whole, or any other
   convolution on its own;
 - Tail: [pointwise] global average pool, and pointwise convolutions of its one pixel;
@@ -22,15 +23,27 @@ from deepdive.compiler.operations import unit_operations
 from deepdive.compiler.plan import Edge, UnitPlan
 from deepdive.errors import UnsupportedLayer
 from deepdive.hardware.units import UnitKind
-from deepdive.qnet import Add, ChannelScale, Conv, GlobalAvgPool, Linear, Node, QNet, Table
+from deepdive.qnet import (
+    Add,
+    AvgPool,
+    ChannelScale,
+    Conv,
+    Flatten,
+    GlobalAvgPool,
+    Linear,
+    MaxPool,
+    Node,
+    QNet,
+    Table,
+)
 
-SUPPORTED = (Conv, Linear, Add, ChannelScale, GlobalAvgPool, Table)
-LETTERS: dict[type, str] = {GlobalAvgPool: "g", Linear: "l", Table: "t"}
+SUPPORTED = (Conv, Linear, Add, ChannelScale, GlobalAvgPool, MaxPool, AvgPool, Flatten, Table)
+LETTERS: dict[type, str] = {GlobalAvgPool: "g", MaxPool: "m", AvgPool: "m", Flatten: "f", Linear: "l", Table: "t"}
 PATTERNS: tuple[tuple[UnitKind, re.Pattern[str]], ...] = (
-    ("head", re.compile("t*ct*(?:dt*pt*)?")),
+    ("head", re.compile("t*ct*m?t*(?:dt*pt*)?")),
     ("body", re.compile("t*(?:pt*)?dt*(?:st*)?pt*")),
     ("tail", re.compile("t*(?:pt*)?gt*(?:pt*)*")),
-    ("classifier", re.compile("t*(?:lt*)+")),
+    ("classifier", re.compile("t*f?t*(?:lt*)+")),
     ("body", re.compile("t*.t*")),
 )
 """In the letters of `letter`; the first that matches names the unit. A head stands only at the beginning."""
@@ -66,7 +79,7 @@ def check_supported(nodes: Sequence[Node], unit: str) -> None:
         if not isinstance(node, SUPPORTED):
             raise UnsupportedLayer(
                 f"'{node.name}' is a {type(node).__name__}, and unit '{unit}' has no stage for it; use Conv, Linear, "
-                "Add, ChannelScale, GlobalAvgPool and Table."
+                "Add, ChannelScale, GlobalAvgPool, MaxPool, AvgPool, Flatten and Table."
             )
 
 

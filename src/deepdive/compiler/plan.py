@@ -14,12 +14,14 @@ from deepdive.hardware.stages import (
     ChannelScale,
     Dense,
     Depthwise,
+    Flatten,
     Fork,
     GlobalAveragePool,
     Repack,
     ResidualAdd,
     Table,
     Window,
+    WindowPool,
 )
 from deepdive.hardware.stream import Stream
 from deepdive.hardware.units import UnitKind
@@ -33,6 +35,9 @@ STAGES: dict[str, Callable[..., AnyStage]] = {
     "add": ResidualAdd,
     "global_avg_pool": GlobalAveragePool,
     "channel_scale": ChannelScale,
+    "max_pool": WindowPool,
+    "avg_pool": WindowPool,
+    "flatten": Flatten,
     "table": Table,
     "fork": Fork,
     "repack": Repack,

@@ -15,6 +15,7 @@ from deepdive.hardware.stages import (
     ChannelScale,
     Dense,
     Depthwise,
+    Flatten,
     Fork,
     GlobalAveragePool,
     Repack,
@@ -22,9 +23,10 @@ from deepdive.hardware.stages import (
     ResidualAdd,
     Table,
     Window,
+    WindowPool,
 )
 from deepdive.hardware.stream import Stream
-from deepdive.qnet import Add, Conv, FeatureMap, GlobalAvgPool, Linear, Node, QNet, Requantize
+from deepdive.qnet import Add, AvgPool, Conv, FeatureMap, GlobalAvgPool, Linear, Node, QNet, Requantize
 from deepdive.qnet import ChannelScale as ChannelScaleNode
 from deepdive.qnet import Table as TableNode
 
@@ -315,6 +317,47 @@ def _(stage: Table, net: QNet) -> StageCode:
         streams=(stage.input.name, stage.output.name),
         roms=(Rom(f"{stage.name}_codes", node.values.astype(np.uint8)[:, None], "np"),),
     )
+
+
+@emit.register
+def _(stage: WindowPool, net: QNet) -> StageCode:
+    node, (x,) = node_of(net, stage.node)
+    beats = (("input", beat_type(stage.input)), ("output", beat_type(stage.output)))
+    streams = (stage.input.name, stage.output.name)
+    if not isinstance(node, AvgPool):
+        return StageCode("max_pool", stage.name, beats, integers(beats=stage.input.beats), streams)
+    assert stage.requantizer is not None
+    how, taps = node.requantize, node.kernel[0] * node.kernel[1]
+    drops = drop_bits(how.shift.astype(np.int64), how.rounding, stage.requantizer.acc_bits + FACTOR_BITS)
+    inside = [
+        [min(at * step - before + kernel, size) - max(at * step - before, 0) for at in range(windows)]
+        for windows, step, before, kernel, size in zip(
+            stage.output.shape[:2], node.stride, node.padding[:2], node.kernel, x.shape[:2], strict=True
+        )
+    ]
+    return StageCode(
+        template="avg_pool",
+        name=stage.name,
+        beats=beats,
+        constants=(
+            *integers(height=stage.output.height, width=stage.output.width, groups=stage.output.groups),
+            *requantization(how, stage.requantizer, node.output),
+            array("int", "biases", -taps * x.zero_point_array.astype(np.int64)),
+            array("short", "rows_inside", inside[0]),
+            array("short", "columns_inside", inside[1]),
+            array("int", "mults", how.mult),
+            array("short", "drops", drops),
+        ),
+        streams=streams,
+    )
+
+
+@emit.register
+def _(stage: Flatten, net: QNet) -> StageCode:
+    # A repack of as many lanes as before: beat by beat.
+    beats = (("input", beat_type(stage.input)), ("output", beat_type(stage.output)))
+    constants = integers(beats=stage.input.beats)
+    return StageCode("repack", stage.name, beats, constants, (stage.input.name, stage.output.name))
 
 
 @emit.register

@@ -8,15 +8,27 @@ from deepdive.hardware.stages.add import ResidualAdd
 from deepdive.hardware.stages.channel_scale import ChannelScale
 from deepdive.hardware.stages.dense import Dense
 from deepdive.hardware.stages.depthwise import Depthwise
+from deepdive.hardware.stages.flatten import Flatten
 from deepdive.hardware.stages.fork import Fork
 from deepdive.hardware.stages.pool import GlobalAveragePool
 from deepdive.hardware.stages.repack import Repack
 from deepdive.hardware.stages.stage import PIPELINE_CYCLES, Requantizer, Stage
 from deepdive.hardware.stages.table import Table
 from deepdive.hardware.stages.window import Window
+from deepdive.hardware.stages.window_pool import WindowPool
 
 AnyStage = Annotated[
-    Window | Dense | Depthwise | ResidualAdd | ChannelScale | GlobalAveragePool | Table | Fork | Repack,
+    Window
+    | Dense
+    | Depthwise
+    | ResidualAdd
+    | ChannelScale
+    | GlobalAveragePool
+    | WindowPool
+    | Table
+    | Flatten
+    | Fork
+    | Repack,
     Field(discriminator="kind"),
 ]
 """Every stage there is, told apart by `kind`; what a Design's JSON holds."""
@@ -27,6 +39,7 @@ __all__ = [
     "ChannelScale",
     "Dense",
     "Depthwise",
+    "Flatten",
     "Fork",
     "GlobalAveragePool",
     "Repack",
@@ -35,4 +48,5 @@ __all__ = [
     "Stage",
     "Table",
     "Window",
+    "WindowPool",
 ]
