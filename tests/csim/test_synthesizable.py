@@ -21,15 +21,16 @@ if importlib.util.find_spec("clang") is None:
 
 from synthesizable import Breach, breaches
 
-# Foldings that, together, put weights everywhere, repack, and have every stage of the partition.
-SEEDS = (1, 2)
+# Foldings that, together, put weights everywhere and repack; and weights of 4 bits, which share multipliers.
+PROJECTS = ((1, 8), (2, 8), (1, 4))
 
 
-@pytest.fixture(scope="module", params=SEEDS)
+@pytest.fixture(scope="module", params=PROJECTS, ids=lambda one: f"seed{one[0]}-{one[1]}bits")
 def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Design]:
     """The four-block network's emitted project."""
-    net = four_block_network(0)
-    design = drawn_design(net, load_board("zcu102"), request.param)
+    seed, bits = request.param
+    net = four_block_network(0, weight_bits=bits)
+    design = drawn_design(net, load_board("zcu102"), seed)
     folder = tmp_path_factory.mktemp("project")
     write_project(design, net, folder)
     return folder, design
@@ -45,7 +46,7 @@ def test_every_unit_is_synthesizable(project: tuple[Path, Design]) -> None:
 
 def test_one_of_the_projects_reads_weights_from_memory() -> None:
     """So that the rule on memory ports is not idle."""
-    design = drawn_design(four_block_network(0), load_board("zcu102"), SEEDS[0])
+    design = drawn_design(four_block_network(0), load_board("zcu102"), PROJECTS[0][0])
     stages = [stage for unit in design.units for stage in unit.stages if isinstance(stage, Dense)]
     assert any(stage.weights == "external" for stage in stages)
 
