@@ -6,9 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from deepdive.hardware.rtl.add import ResidualAddComponent
 from deepdive.hardware.rtl.build import stage_component
+from deepdive.hardware.rtl.channel_scale import ChannelScaleComponent
 from deepdive.hardware.rtl.component import StageComponent
 from deepdive.hardware.stages import (
+    ChannelScale,
     Dense,
     Depthwise,
     Fork,
@@ -17,10 +20,11 @@ from deepdive.hardware.stages import (
     Requantizer,
     ResidualAdd,
     Stage,
+    Table,
     Window,
 )
 from deepdive.hardware.stream import Stream
-from deepdive.qnet import Add, Conv, FeatureMap, GlobalAvgPool, Node, QNet, Requantize
+from deepdive.qnet import Add, Conv, FeatureMap, GlobalAvgPool, Node, QNet, Requantize, ops
 from deepdive.qnet.reference import compute
 
 FRAMES = 4
@@ -243,8 +247,6 @@ def add_case(name: str, seed: int, shape: tuple[int, int, int], lanes: int, roun
         input_b=stream("b", b, lanes),
         output=stream("c", y, lanes),
     )
-    from deepdive.hardware.rtl.add import ResidualAddComponent
-
     wanted = beats(reference(node, (a, b), codes), lanes)
     component = ResidualAddComponent(stage, node, (a, b))
     return StageCase(name, component, tuple(beats(c, lanes) for c in codes), (wanted,))
@@ -267,6 +269,38 @@ def pool_case(name: str, seed: int, x: FeatureMap, lanes: int, rounding: str = "
     codes = random_codes(rng, x)
     wanted = beats(reference(node, (x,), (codes,)), lanes)
     return StageCase(name, stage_component(stage, QNet("n", x, (node,))), (beats(codes, lanes),), (wanted,))
+
+
+def table_case(name: str, seed: int, x: FeatureMap, lanes: int, output: FeatureMap) -> StageCase:
+    """Any function of one code."""
+    rng = np.random.default_rng(seed)
+    values = rng.integers(output.q_min, output.q_max, size=1 << x.bits, endpoint=True).astype(output.dtype)
+    node = ops.Table("x", output, values)
+    stage = Table(name=name, node="y", input=stream("a", x, lanes), output=stream("b", output, lanes))
+    codes = random_codes(rng, x)
+    wanted = beats(reference(node, (x,), (codes,)), lanes)
+    return StageCase(name, stage_component(stage, QNet("n", x, (node,))), (beats(codes, lanes),), (wanted,))
+
+
+def channel_scale_case(name: str, seed: int, shape: tuple[int, int, int], lanes: int) -> StageCase:
+    """An 8-bit map times 5-bit signed factors."""
+    rng = np.random.default_rng(seed)
+    x, factors = FeatureMap("x", shape, 8, zero_point=40), FeatureMap("f", (1, 1, shape[2]), 5, True, zero_point=-4)
+    y = FeatureMap("y", shape, 8, zero_point=100)
+    how = random_requantize(rng, shape[2], (-(1 << 12), 1 << 12), y, uniform=True, rounding="half_up")
+    node = ops.ChannelScale(("x", "f"), y, how)
+    stage = ChannelScale(
+        name=name,
+        node="y",
+        input=stream("a", x, lanes),
+        factors=stream("b", factors, lanes),
+        output=stream("c", y, lanes),
+        requantizer=Requantizer(acc_bits=14, mult_bits=16, per_channel=False),
+    )
+    codes = random_codes(rng, x), random_codes(rng, factors)
+    wanted = beats(reference(node, (x, factors), codes), lanes)
+    component = ChannelScaleComponent(stage, node, (x, factors))
+    return StageCase(name, component, tuple(beats(c, lanes) for c in codes), (wanted,))
 
 
 def plain_case(name: str, seed: int, shape: tuple[int, int, int], lanes: tuple[int, int]) -> StageCase:

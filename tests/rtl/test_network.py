@@ -17,17 +17,22 @@ from deepdive.simulation.bench import Run
 from deepdive.simulation.compare import compare
 from deepdive.simulation.rtl import RtlSimulation, compile_simulator, simulate
 from networks import Block, Numbers, Separable, four_block_network, random_codes, separable_networks
+from rtl.conftest import MakeOnce
 
 FRAMES = 3
 
 
 @pytest.fixture(scope="module")
-def four_blocks(tmp_path_factory: pytest.TempPathFactory) -> tuple[QNet, Design, Path]:
+def four_blocks(make_once: MakeOnce) -> tuple[QNet, Design, Path]:
     net = four_block_network(3)
     design = compile_network(net, board="zcu102")
-    folder = tmp_path_factory.mktemp("four_blocks")
-    write_project(design, net, folder)
-    return net, design, compile_simulator(folder, design, jobs=1, optimize="-O0")
+
+    def fill(folder: Path) -> None:
+        (folder / "rtl").mkdir()
+        write_project(design, net, folder / "rtl")
+        compile_simulator(folder / "rtl", design, jobs=1, optimize="-O0")
+
+    return net, design, compile_simulator(make_once("four_blocks", fill) / "rtl", design)
 
 
 def check(net: QNet, found: RtlSimulation, images: np.ndarray) -> None:

@@ -26,15 +26,18 @@ from deepdive.simulation.bench import (
     write_parts,
 )
 from deepdive.simulation.verilated import build_simulator
+from rtl.conftest import MakeOnce
 from rtl.stage_cases import (
     FRAMES,
     ConvSpec,
     StageCase,
     add_case,
+    channel_scale_case,
     dense_case,
     depthwise_case,
     plain_case,
     pool_case,
+    table_case,
     window_case,
 )
 
@@ -98,6 +101,11 @@ def cases() -> list[StageCase]:
         pool_case("pool", 51, FeatureMap("x", (3, 5, 6), 8, zero_point=77), 2),
         pool_case("pool_one_group", 52, FeatureMap("x", (2, 2, 3), 4, True, zero_point=-1), 3),
         pool_case("pool_one_pixel", 53, FeatureMap("x", (1, 1, 4), 8), 1, "floor"),
+        table_case("table_unsigned", 71, FeatureMap("x", (2, 3, 4), 8), 2, FeatureMap("y", (2, 3, 4), 6, True)),
+        table_case("table_signed", 72, FeatureMap("x", (1, 3, 3), 4, True), 3, FeatureMap("y", (1, 3, 3), 8)),
+        channel_scale_case("channel_scale", 73, (3, 4, 6), 2),
+        channel_scale_case("channel_scale_one_group", 74, (2, 2, 3), 3),
+        channel_scale_case("channel_scale_one_pixel", 75, (1, 1, 4), 1),
         plain_case("repack_split", 61, (2, 3, 12), (6, 2)),
         plain_case("repack_join", 62, (2, 3, 12), (2, 6)),
         plain_case("repack_to_one", 63, (1, 1, 5), (5, 1)),
@@ -116,10 +124,8 @@ def dut(case: StageCase) -> Dut:
     return Dut(case.name, inputs, tuple(Port.of(f"output{i}", s) for i, s in enumerate(stage.outputs)))
 
 
-@pytest.fixture(scope="session")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One simulator of all cases side by side."""
-    folder = tmp_path_factory.mktemp("stages")
+def fill(folder: Path) -> None:
+    """Build one simulator of all cases side by side."""
     modules = {case.name: case.component for case in CASES.values()}
     for case in CASES.values():
         modules |= {shape.name: MacColumn(shape) for shape in case.component.columns}
@@ -134,7 +140,12 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for i, (stream, codes) in enumerate(zip(case.stage.inputs, case.inputs, strict=True)):
             write_codes(folder / f"{tap_name(case.name, f'input{i}')}.stimulus", stream, codes)
     (folder / "main.cpp").write_text(part("main.cpp"))
-    return build_simulator(folder, [folder / "stages.v", *write_parts(folder)], folder / "main.cpp", optimize="-O0")
+    build_simulator(folder, [folder / "stages.v", *write_parts(folder)], folder / "main.cpp", optimize="-O0")
+
+
+@pytest.fixture(scope="session")
+def program(make_once: MakeOnce) -> Path:
+    return make_once("stages", fill) / "bench"
 
 
 RUNS = {
@@ -147,10 +158,9 @@ RUNS = {
 
 
 @pytest.fixture(scope="session", params=RUNS)
-def run(program: Path, request: pytest.FixtureRequest) -> tuple[str, Path]:
+def run(program: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> tuple[str, Path]:
     """The folder with what the monitors saw in one run."""
-    folder = program.parent / request.param
-    folder.mkdir()
+    folder = tmp_path_factory.mktemp(request.param)
     for path in program.parent.iterdir():
         if path.suffix in (".mem", ".stimulus"):
             (folder / path.name).symlink_to(path)

@@ -80,9 +80,9 @@ def build_simulator(folder: Path, sources: Sequence[Path], main: Path, *, jobs: 
 
     with ThreadPoolExecutor(jobs) as pool:
         objects = list(pool.map(compile_one, units))
-    program = folder / TOP
-    run([compiler, *objects, "-pthread", "-o", str(program)], folder)
-    return program
+    program, unfinished = folder / TOP, generated / TOP
+    run([compiler, *objects, "-pthread", "-o", str(unfinished)], folder)
+    return unfinished.replace(program)
 
 
 def run(command: Sequence[str], folder: Path, environment: dict[str, str] | None = None) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from deepdive.errors import DeepDiveError
 from deepdive.hardware.rtl.add import ResidualAddComponent
+from deepdive.hardware.rtl.channel_scale import ChannelScaleComponent
 from deepdive.hardware.rtl.component import StageComponent
 from deepdive.hardware.rtl.dense import DenseComponent
 from deepdive.hardware.rtl.depthwise import DepthwiseComponent
 from deepdive.hardware.rtl.fork import ForkComponent
 from deepdive.hardware.rtl.pool import GlobalAveragePoolComponent
 from deepdive.hardware.rtl.repack import RepackComponent
+from deepdive.hardware.rtl.table import TableComponent
 from deepdive.hardware.rtl.window import WindowComponent
 from deepdive.hardware.stages import (
+    ChannelScale,
     Dense,
     Depthwise,
     Fork,
@@ -19,9 +22,10 @@ from deepdive.hardware.stages import (
     Repack,
     ResidualAdd,
     Stage,
+    Table,
     Window,
 )
-from deepdive.qnet import Add, Conv, GlobalAvgPool, Linear, QNet
+from deepdive.qnet import Add, Conv, GlobalAvgPool, Linear, QNet, ops
 
 
 def stage_component(stage: Stage, net: QNet) -> StageComponent:
@@ -47,6 +51,10 @@ def stage_component(stage: Stage, net: QNet) -> StageComponent:
             return DepthwiseComponent(stage, node, types[0])
         if isinstance(stage, ResidualAdd) and isinstance(node, Add):
             return ResidualAddComponent(stage, node, (types[0], types[1]))
+        if isinstance(stage, ChannelScale) and isinstance(node, ops.ChannelScale):
+            return ChannelScaleComponent(stage, node, (types[0], types[1]))
+        if isinstance(stage, Table) and isinstance(node, ops.Table):
+            return TableComponent(stage, node)
         if isinstance(stage, GlobalAveragePool) and isinstance(node, GlobalAvgPool):
             return GlobalAveragePoolComponent(stage, node, types[0])
     raise DeepDiveError(
