@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 import deepdive
 from deepdive.cli import app
-from deepdive.errors import DeepDiveError, UnsupportedLayer
+from deepdive.errors import DeepDiveError
 from deepdive.qnet import Add, AvgPool, ChannelScale, Concat, Conv, Flatten, Linear, MaxPool, QNet, Table
 from deepdive.qnet.importers import Imported, import_network
 from deepdive.qnet.onnx_file import load
@@ -241,12 +241,6 @@ def test_hostile_files_are_refused_by_name(small: Path, case: str) -> None:
     else:
         assert reason is None
         assert isinstance(net, QNet)
-
-
-def test_float_networks_are_told_what_to_do(folder: Path) -> None:
-    export_float(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), folder / "float_only.onnx")
-    with pytest.raises(UnsupportedLayer, match="its input is not quantized"):
-        import_network(folder / "float_only.onnx")
 
 
 def test_our_own_files_are_told_apart(small: Path, tmp_path: Path) -> None:

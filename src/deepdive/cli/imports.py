@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from deepdive.cli.console import Json, out, print_json
+from deepdive.errors import DeepDiveError
 
 
 class Format(StrEnum):
@@ -26,7 +27,7 @@ def import_(
         Path,
         typer.Argument(
             metavar="FILE_OR_FOLDER",
-            help="A quantized ONNX file (QDQ or QONNX), or the parameter folder of the paper's published MobileNetV2.",
+            help="An ONNX file (QDQ, QONNX or float), or the parameter folder of the paper's published MobileNetV2.",
         ),
     ],
     output: Output,
@@ -36,6 +37,16 @@ def import_(
     keep_bits: Annotated[
         bool, typer.Option("--keep-bits", help="Keep the weights' bits where finer biases would want more.")
     ] = False,
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of pictures to quantize a float network with; no labels needed.")
+    ] = None,
+    mean: Annotated[
+        str | None, typer.Option(metavar="R,G,B", help="Of pixels from 0 to 1; the network takes (pixel - mean) / std.")
+    ] = None,
+    std: Annotated[str | None, typer.Option(metavar="R,G,B", help="As --mean; 1,1,1 if left out.")] = None,
+    resize_short: Annotated[
+        int | None, typer.Option(min=1, help="Short side of the picture that the middle is cut from; squashed without.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Turn a network from elsewhere into an integer network.
@@ -46,7 +57,15 @@ def import_(
     """
     from deepdive.qnet.importers import import_network
 
-    imported = import_network(source, repair=repair, keep_bits=keep_bits)
+    photographs = None
+    if images or mean or std or resize_short:
+        from deepdive.qnet.importers.photographs import Photographs
+        from deepdive.qnet.pictures import list_pictures
+
+        pictures = tuple(picture.path for picture in list_pictures(images)) if images else ()
+        colours = (three(mean or "0,0,0", "--mean"), three(std or "1,1,1", "--std"))
+        photographs = Photographs(*colours, resize_short, "bilinear", pictures)
+    imported = import_network(source, repair=repair, keep_bits=keep_bits, photographs=photographs)
     net = imported.net
     net.save(output)
     if as_json:
@@ -57,6 +76,15 @@ def import_(
     out.print(f"Wrote {output}: {imported.source}, {len(net.nodes)} operators, {net.macs() / 1e6:.1f} million MACs.")
     for note in imported.notes:
         out.print(f"- {note}", markup=False, highlight=False, soft_wrap=True)
+
+
+def three(text: str, option: str) -> tuple[float, float, float]:
+    """Three numbers with commas between them."""
+    try:
+        red, green, blue = (float(part) for part in text.split(","))
+    except ValueError:
+        raise DeepDiveError(f"{option} {text!r:.40} is not three numbers such as 0.485,0.456,0.406.") from None
+    return red, green, blue
 
 
 def export(

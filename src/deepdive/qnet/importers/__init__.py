@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from deepdive.errors import DeepDiveError
 from deepdive.qnet.importers.imported import Deviation, Imported
@@ -10,10 +11,15 @@ from deepdive.qnet.importers.onnx_import import import_onnx
 from deepdive.qnet.importers.paper import import_paper
 from deepdive.qnet.onnx_file import printable
 
+if TYPE_CHECKING:
+    from deepdive.qnet.importers.photographs import Photographs
+
 __all__ = ["Deviation", "Imported", "import_network"]
 
 
-def import_network(path: str | Path, *, repair: bool = False, keep_bits: bool = False) -> Imported:
+def import_network(
+    path: str | Path, *, repair: bool = False, keep_bits: bool = False, photographs: Photographs | None = None
+) -> Imported:
     """A network in a format that is not DeepDive's own.
 
     Parameters
@@ -24,6 +30,8 @@ def import_network(path: str | Path, *, repair: bool = False, keep_bits: bool = 
         Mend the known defects of that network.
     keep_bits
         Of an ONNX file: keep the weights' bits, even where biases are then met only roughly.
+    photographs
+        Of an ONNX file: how photographs become its input; with pictures, float networks are quantized.
 
     Raises
     ------
@@ -38,6 +46,6 @@ def import_network(path: str | Path, *, repair: bool = False, keep_bits: bool = 
             raise DeepDiveError("there is no such file or folder; check the path")
         if repair:
             raise DeepDiveError("only the paper's published network, a folder, is repaired; leave out --repair")
-        return import_onnx(path, keep_bits=keep_bits)
+        return import_onnx(path, keep_bits=keep_bits, photographs=photographs)
     except DeepDiveError as error:
         raise type(error)(printable(f"Cannot import '{path}': {str(error).rstrip('.')}.")) from None

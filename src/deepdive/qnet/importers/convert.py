@@ -105,10 +105,7 @@ def finish(context: Context, source: Source, values: dict[str, Value], output_ra
     if isinstance(value, Function) and value.map is not None:
         return value.map
     if context.emitter.input is None:
-        raise DeepDiveError(
-            f"its input '{source.input}' is not quantized: it is no quantized network; quantize it with Brevitas or "
-            "ONNX Runtime first, or give the PyTorch module to 'deepdive quantize'"
-        )
+        raise DeepDiveError(f"its input '{source.input}' is not quantized, though other tensors are; quantize it too")
     low, high = output_range(context.emitter.input, values)
     largest = max(abs(low), abs(high))
     if not np.isfinite(largest):

@@ -53,7 +53,11 @@ def source_outputs(source: Source, values: dict[str, Value], reals: np.ndarray, 
         runs = [session.run(names, {source.input: reals[i : i + batch]}) for i in range(0, padded, batch)]
     except Exception as error:  # ONNX Runtime has no error type of its own: it raises whatever its C++ raised
         raise DeepDiveError(f"ONNX Runtime does not execute it ({str(error)[:300]})") from None
-    return [np.concatenate([np.asarray(run[i]) for run in runs])[:count] for i in range(len(names))]
+    found = [np.concatenate([np.atleast_1d(run[i]) for run in runs])[:count] for i in range(len(names))]
+    for name, array in zip(names, found, strict=True):
+        if len(array) != count or not array.size:
+            raise DeepDiveError(f"ONNX Runtime gives '{name}' as {array.shape}, which is not one result an image")
+    return found
 
 
 def sample_codes(x: FeatureMap, count: int = IMAGES) -> np.ndarray:
@@ -146,6 +150,8 @@ class Difference:
 
 def their_codes(found: np.ndarray, origin: Origin, x: FeatureMap) -> np.ndarray:
     """A foreign tensor as codes NHWC."""
+    if found.size != len(found) * math.prod(x.shape) or (len(origin.dims) == 3 and found.ndim != 4):
+        raise DeepDiveError(f"ONNX Runtime gives '{origin.tensor}' as {found.shape}; the importer expects {x.shape}")
     if found.dtype.kind == "f":
         found = np.clip(np.rint(found.astype(np.float64) / x.scale) + x.uniform_zero_point, x.q_min, x.q_max)
     found = found.astype(np.int64)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
@@ -15,12 +17,16 @@ from deepdive.qnet.importers.measure import measure, output_range
 from deepdive.qnet.importers.onnx_source import Source, parse_source, without_softmax
 from deepdive.qnet.onnx_file import read_bytes
 
+if TYPE_CHECKING:
+    from deepdive.qnet.importers.photographs import Photographs
+
+FLOAT = "float ONNX"
 MAX_CODES, MAX_SHARE = 1, 0.01
 """What float scales as integer multiplier and shift are expected to change at most."""
 
 
-def import_onnx(path: Path, *, keep_bits: bool = False) -> Imported:
-    """A quantized ONNX file as an integer network, compared with ONNX Runtime layer by layer.
+def import_onnx(path: Path, *, keep_bits: bool = False, photographs: Photographs | None = None) -> Imported:
+    """An ONNX file as an integer network, compared with ONNX Runtime layer by layer.
 
     Raises
     ------
@@ -31,18 +37,36 @@ def import_onnx(path: Path, *, keep_bits: bool = False) -> Imported:
         whole = parse_source(read_bytes(path))
     except DecodeError:
         raise DeepDiveError("it is no ONNX model, or cut short or damaged") from None
+    kind = dialect(whole)
+    if kind == FLOAT:
+        if not photographs or not photographs.pictures:
+            raise DeepDiveError(
+                "it is a float network; give pictures with --images to have it quantized, or the PyTorch module to "
+                "'deepdive quantize'"
+            )
+        # Imported here: ONNX Runtime's quantizer takes a second to import, and few need it.
+        from deepdive.qnet.importers.photographs import quantize_float
+
+        whole = quantize_float(whole, photographs)
     source = without_softmax(whole)
     notes = ["The softmax at the end is left out: the largest output stays the largest."] if source is not whole else []
     # Numbers that overflow are found where they would be used, by name.
     with np.errstate(all="ignore"):
         converted = convert(source, lambda x, values: output_range(source, x, values), keep_bits=keep_bits)
         deviation = measure(source, converted)
-    return Imported(converted.net, dialect(source), (*notes, *converted.notes, sentence(deviation)), deviation)
+    net = converted.net
+    if photographs:
+        net = replace(net, preprocess=photographs.preprocess(net.input))
+    if kind == FLOAT and photographs:
+        notes.append(f"Quantized to 8 bits by ONNX Runtime, with ranges from {len(photographs.pictures)} pictures.")
+    return Imported(net, kind, (*notes, *converted.notes, sentence(deviation)), deviation)
 
 
 def dialect(source: Source) -> str:
     """What the file is called."""
-    return "QONNX" if any(node.domain in QONNX_DOMAINS for node in source.nodes) else "ONNX QDQ"
+    if any(node.domain in QONNX_DOMAINS for node in source.nodes):
+        return "QONNX"
+    return "ONNX QDQ" if "QuantizeLinear" in source.operators or source.dtype.kind != "f" else FLOAT
 
 
 def sentence(deviation: Deviation | None) -> str:
