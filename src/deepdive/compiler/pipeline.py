@@ -140,30 +140,30 @@ class Node:
     """One stage at work."""
 
     def __init__(self, stage: Stage, times: Times, frames: int, pipeline: int) -> None:
-        one = loop(stage)
-        starts = (np.arange(frames) * one.steps)[:, None]
-        self.stage, self.times, self.steps = stage, times, one.steps
+        self.stage, self.times, self.frames = stage, times, frames
+        self.loop = loop(stage)
+        self.steps = self.loop.steps
         vector = stage.inputs[0].beats == stage.inputs[0].groups
         flushes = vector and isinstance(stage, Dense | Table | Repack)
         # A rigid pipeline gives in a later step, one that flushes in a later cycle.
-        later, self.late = (0, pipeline) if flushes else (pipeline, 0)
-        self.events = [(starts + steps).ravel().astype(np.int32) for steps in (*one.reads, one.writes + later)]
+        self.later, self.late = (0, pipeline) if flushes else (pipeline, 0)
         self.seen: list[np.ndarray] = []
-        # For every list of events, how many of every other list lie at or before each of its own.
-        self.before = [
-            [None if own is other else np.searchsorted(other, own, side="right").astype(np.int32)
-             for other in self.events]
-            for own in self.events
-        ]  # fmt: skip
 
-    def waits(self) -> list[np.ndarray]:
-        """The least delay that each list of events asks for, as running maxima: reads of each input, then writes."""
+    @property
+    def events(self) -> list[np.ndarray]:
+        """Steps of all frames: reads of each input, then writes. Made anew each time, since they are large."""
+        starts = (np.arange(self.frames) * self.steps)[:, None]
+        lists = (*self.loop.reads, self.loop.writes + self.later)
+        return [(starts + steps).ravel().astype(np.int32) for steps in lists]
+
+    def waits(self, events: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The least delay that each list of events asks for, as running maxima."""
         found = []
-        for stream, steps in zip(self.stage.inputs, self.events[:-1], strict=True):
+        for stream, steps in zip(self.stage.inputs, events[:-1], strict=True):
             there = self.times.written[stream.name]
             wait = there + np.int32(1) - steps if stream.name in self.times.has_writer else np.ones_like(steps)
             found.append(np.maximum.accumulate(np.maximum(wait, 1)))
-        steps = self.events[-1]
+        steps = events[-1]
         wait = np.ones_like(steps)
         for stream in self.stage.outputs:
             depth = stream.depth
@@ -180,25 +180,28 @@ class Node:
         if len(seen) == len(self.seen) and all(now is then for now, then in zip(seen, self.seen, strict=True)):
             return False
         self.seen = seen
-        waits = self.waits()
+        events = self.events
+        waits = self.waits(events)
         delays = []
-        for own, before in zip(waits, self.before, strict=True):
-            delay = own
-            for other, count in zip(waits, before, strict=True):
-                if count is not None:
-                    delay = np.maximum(delay, np.where(count > 0, other[count - 1], 1))
+        for own, wait in zip(events, waits, strict=True):
+            delay = wait
+            for steps, other in zip(events, waits, strict=True):
+                if other is not wait:
+                    before = np.searchsorted(steps, own, side="right")  # how many of the others lie at or before
+                    delay = np.maximum(delay, np.where(before > 0, other[before - 1], 1))
             delays.append(delay)
         changed = False
-        for stream, steps, delay in zip(self.stage.inputs, self.events[:-1], delays[:-1], strict=True):
+        for stream, steps, delay in zip(self.stage.inputs, events[:-1], delays[:-1], strict=True):
             changed |= replaced(self.times.read, stream.name, steps + delay)
         for stream in self.stage.outputs:
-            changed |= replaced(self.times.written, stream.name, self.events[-1] + delays[-1] + np.int32(self.late))
+            changed |= replaced(self.times.written, stream.name, events[-1] + delays[-1] + np.int32(self.late))
         return changed
 
     def activity(self, frame: int) -> StageActivity:
         """What it did between the first step of a frame and that of the next one."""
-        waits = self.waits()
-        steps, values = np.concatenate(self.events), np.concatenate(waits)
+        events = self.events
+        waits = self.waits(events)
+        steps, values = np.concatenate(events), np.concatenate(waits)
         giving = np.repeat([False] * (len(waits) - 1) + [True], [len(wait) for wait in waits])
         order = np.argsort(steps, kind="stable")
         delay = np.maximum.accumulate(values[order])

@@ -1,0 +1,59 @@
+"""Compile the zoo's networks (random weights: shapes are what counts) and print a table of what is reached.
+
+Run from the repository: ``PYTHONPATH=src:tests python benchmarks/compile_zoo.py [--board zcu102] [--bits 4 8]``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+from deepdive.compiler.compile import compile as compile_network
+from deepdive.compiler.pipeline import simulate_pipeline
+from deepdive.errors import CheckFailed
+from zoo_networks import efficientnet_lite0, mobilenet_v2
+
+
+def main() -> None:
+    """One row a network and number of weight bits."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--board", default="zcu102")
+    parser.add_argument("--bits", type=int, nargs="+", default=[4, 8])
+    given = parser.parse_args()
+    print(
+        "network | weights | cycles (simulated) | FPS | latency ms (simulated) | MAC use | DSP | LUT | BRAM36 | W | s"
+    )
+    for bits in given.bits:
+        nets = {
+            "MobileNetV2-1.0-224": mobilenet_v2(weight_bits=bits),
+            "EfficientNet-Lite0-224": efficientnet_lite0(weight_bits=bits),
+            "MobileNetV2-0.75-160": mobilenet_v2(160, 0.75, bits),
+        }
+        for name, net in nets.items():
+            start = time.process_time()
+            try:
+                design = compile_network(net, board=given.board)
+            except CheckFailed as error:
+                print(f"{name} | {bits} | {error}", flush=True)
+                continue
+            seconds = time.process_time() - start
+            run = simulate_pipeline(design.units)
+            used, power = design.resources, design.power
+            cells = (
+                name,
+                f"{bits}",
+                f"{design.frame_interval_cycles:,} ({run.interval_cycles:,})",
+                f"{design.fps:,.0f}",
+                f"{run.latency_cycles / design.clock_mhz / 1e3:.2f}",
+                f"{design.mac_utilization:.0%}",
+                f"{used.dsp:,}",
+                f"{used.lut:,}",
+                f"{used.bram36:g}",
+                f"{power.total_w:.1f} ({power.low:.1f}-{power.high:.1f})",
+                f"{seconds:.1f}",
+            )
+            print(" | ".join(cells), flush=True)
+
+
+if __name__ == "__main__":
+    main()
