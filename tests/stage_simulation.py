@@ -18,6 +18,7 @@ from deepdive.hardware.stages import (
     Flatten,
     Fork,
     GlobalAveragePool,
+    Pad,
     Repack,
     ResidualAdd,
     Stage,
@@ -41,6 +42,8 @@ def steps(stage: Stage, frames: int) -> Iterator[Step]:
         return window_steps(stage, frames)
     if isinstance(stage, Dense):
         return dense_steps(stage, frames)
+    if isinstance(stage, Pad):
+        return pad_steps(stage, frames)
     if isinstance(stage, Repack):
         return repack_steps(stage, frames)
     if isinstance(stage, ChannelScale):
@@ -95,6 +98,16 @@ def repack_steps(stage: Repack, frames: int) -> Iterator[Step]:
     for _ in range(frames * min(stage.input.beats, stage.output.beats)):
         for part in range(parts):
             yield (part == 0, True) if narrower else (True, part == parts - 1)
+
+
+def pad_steps(stage: Pad, frames: int) -> Iterator[Step]:
+    """Writes always, reads inside the map."""
+    top, left, _, _ = stage.padding
+    for _ in range(frames):
+        for pixel in range(stage.output.height * stage.output.width):
+            y, x = divmod(pixel, stage.output.width)
+            inside = 0 <= y - top < stage.input.height and 0 <= x - left < stage.input.width
+            yield from repeat((inside, True), stage.output.groups)
 
 
 def scale_steps(stage: ChannelScale, frames: int) -> Iterator[Step]:

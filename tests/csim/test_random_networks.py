@@ -31,6 +31,7 @@ NETWORKS: dict[str, tuple[st.SearchStrategy[QNet], int]] = {
     "max": (OPERATOR_NETWORKS["MaxPool"](), 12),
     "mean": (OPERATOR_NETWORKS["AvgPool"](), 16),
     "flatten": (OPERATOR_NETWORKS["Flatten"](), 12),
+    "pad": (OPERATOR_NETWORKS["Pad"](), 12),
     "table": (OPERATOR_NETWORKS["Table"](), 12),
     "pool": (OPERATOR_NETWORKS["GlobalAvgPool"](), 8),
     "separable": (separable_networks(), 10),

@@ -121,12 +121,14 @@ def test_the_map_waits_a_frame_for_its_factors() -> None:
 
 
 @pytest.mark.parametrize("fps", [400_000, 50_000])
-def test_pools_and_flatten_keep_the_interval(fps: float) -> None:
+def test_pools_pad_and_flatten_keep_the_interval(fps: float) -> None:
     net, plain = NetworkBuilder(FeatureMap("image", (12, 10, 4)), 3), Numbers()
     x = net.conv("stem", net.source, 8, Window.same(3), plain)
     x = net.max_pool("largest", x, Window.same(3, 2))
     a = net.avg_pool("mean", x, Window.same(3), plain)
     x = net.add("add", net.conv("dense", x, 8, Window.same(3), plain), a, plain)
+    framed = net.depthwise("framed", net.pad("frame", x, (2, 2, 2, 2)), Window((5, 5)), plain)
+    x = net.add("again", x, framed, plain)
     net.linear("classes", net.flatten("vector", x), 6, plain)
     design = folded(net.build(), fps)
     assert steady_interval(design, PIPELINE_CYCLES) == design.frame_interval_cycles

@@ -178,6 +178,18 @@ def test_pools_of_windows_and_flatten() -> None:
     assert plans[0].operations[2].fields["zero_point"] == (0,)
 
 
+def test_a_frame_belongs_to_what_comes_next() -> None:
+    net = builder()
+    x = net.conv("stem", net.pad("frame", net.source, (0, 0, 1, 1)), 8, Window((3, 3), (2, 2)), PLAIN)
+    x = net.conv("expand", x, 8, Window(), PLAIN)
+    x = net.depthwise("depthwise", net.pad("frame2", x, (3, 3, 3, 3)), Window((3, 3)), PLAIN)
+    net.conv("project", x, 8, Window(), PLAIN)
+    assert story(partition(net.build())) == [
+        ("head", ["pad", "window", "conv"]),
+        ("body1", ["pointwise", "pad", "window", "depthwise", "pointwise"]),
+    ]
+
+
 def test_accumulators_are_as_wide_as_proven() -> None:
     net = builder((4, 4, 3))
     net.conv("conv", net.source, 2, Window(), PLAIN)

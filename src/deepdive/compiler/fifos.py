@@ -85,6 +85,9 @@ class Path:
             stride = (stride[0] * step[0], stride[1] * step[1])
         elif operation.kind in DENSE:
             kept = 2
+        elif operation.kind == "pad":  # gives its frame's pixels without reading, and none are read meanwhile
+            kept = target.height * target.width - source.height * source.width
+            ahead = (ahead[0] - operation.fields["padding"][0] * stride[0], ahead[1])
         elif operation.kind == "repack":
             kept = 1
         held = self.held + (kept + waits) * stride[0] * stride[1]
@@ -133,6 +136,10 @@ def early_pixels(operations: Sequence[Operation], groups: Groups | None = None) 
             pixels = target.width - target.width // step
             if source.height % step:  # a frame's last row of windows and the next one's first meet
                 pixels *= 2
+        if operation.kind == "pad":  # nothing is read while it gives what lies below, above and beside the map
+            top, left, bottom, right = operation.fields["padding"]
+            frame = (top + bottom) * target.width + left + right
+            wanted[source.name] = pixels + min(frame, source.height * source.width)
         narrower = operation.kind == "repack" and groups is not None and groups(target) > groups(source)
         if pixels and (narrower or operation.kind in DENSE):
             wanted[source.name] = pixels

@@ -20,6 +20,7 @@ from deepdive.qnet import (
     Linear,
     MaxPool,
     Node,
+    Pad,
     QNet,
     Requantize,
     Table,
@@ -163,6 +164,13 @@ def _(node: AvgPool, namer: Namer, types: tuple[FeatureMap, ...], edges: tuple[E
     name = namer("mean")
     fields = {"node": node.name, "requantizer": requantizer(node.requantize, node.acc_range(types[0]))}
     yield Operation("avg_pool", name, (edge,), (output_edge(name, node.output),), fields)
+
+
+@node_operations.register
+def _(node: Pad, namer: Namer, types: tuple[FeatureMap, ...], edges: tuple[Edge, ...]) -> Iterator[Operation]:
+    name = namer("pad")
+    fields = {"node": node.name, "padding": node.padding, "zero_point": types[0].uniform_zero_point}
+    yield Operation("pad", name, edges, (output_edge(name, node.output),), fields)
 
 
 @node_operations.register

@@ -33,18 +33,27 @@ from deepdive.qnet import (
     Linear,
     MaxPool,
     Node,
+    Pad,
     QNet,
     Table,
 )
 
-SUPPORTED = (Conv, Linear, Add, ChannelScale, GlobalAvgPool, MaxPool, AvgPool, Flatten, Table)
-LETTERS: dict[type, str] = {GlobalAvgPool: "g", MaxPool: "m", AvgPool: "m", Flatten: "f", Linear: "l", Table: "t"}
+SUPPORTED = (Conv, Linear, Add, ChannelScale, GlobalAvgPool, MaxPool, AvgPool, Flatten, Pad, Table)
+LETTERS: dict[type, str] = {
+    GlobalAvgPool: "g",
+    MaxPool: "m",
+    AvgPool: "m",
+    Flatten: "f",
+    Pad: "k",
+    Linear: "l",
+    Table: "t",
+}
 PATTERNS: tuple[tuple[UnitKind, re.Pattern[str]], ...] = (
-    ("head", re.compile("t*ct*m?t*(?:dt*pt*)?")),
-    ("body", re.compile("t*(?:pt*)?dt*(?:st*)?pt*")),
+    ("head", re.compile("[tk]*ct*m?t*(?:dt*pt*)?")),
+    ("body", re.compile("[tk]*(?:pt*)?k?dt*(?:st*)?pt*")),
     ("tail", re.compile("t*(?:pt*)?gt*(?:pt*)*")),
     ("classifier", re.compile("t*f?t*(?:lt*)+")),
-    ("body", re.compile("t*.t*")),
+    ("body", re.compile("[tk]*.t*")),
 )
 """In the letters of `letter`; the first that matches names the unit. A head stands only at the beginning."""
 
@@ -79,7 +88,7 @@ def check_supported(nodes: Sequence[Node], unit: str) -> None:
         if not isinstance(node, SUPPORTED):
             raise UnsupportedLayer(
                 f"'{node.name}' is a {type(node).__name__}, and unit '{unit}' has no stage for it; use Conv, Linear, "
-                "Add, ChannelScale, GlobalAvgPool, MaxPool, AvgPool, Flatten and Table."
+                "Add, ChannelScale, GlobalAvgPool, MaxPool, AvgPool, Flatten, Pad and Table."
             )
 
 

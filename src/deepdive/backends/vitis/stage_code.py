@@ -18,6 +18,7 @@ from deepdive.hardware.stages import (
     Flatten,
     Fork,
     GlobalAveragePool,
+    Pad,
     Repack,
     Requantizer,
     ResidualAdd,
@@ -349,6 +350,27 @@ def _(stage: WindowPool, net: QNet) -> StageCode:
             array("short", "drops", drops),
         ),
         streams=streams,
+    )
+
+
+@emit.register
+def _(stage: Pad, net: QNet) -> StageCode:
+    top, left, bottom, right = stage.padding
+    return StageCode(
+        template="pad",
+        name=stage.name,
+        beats=(("input", beat_type(stage.input)), ("output", beat_type(stage.output))),
+        constants=integers(
+            height=stage.input.height,
+            width=stage.input.width,
+            groups=stage.input.groups,
+            pad_top=top,
+            pad_left=left,
+            pad_bottom=bottom,
+            pad_right=right,
+            zero_point=stage.zero_point,
+        ),
+        streams=(stage.input.name, stage.output.name),
     )
 
 

@@ -10,6 +10,7 @@ from deepdive.hardware.stages.dense import Dense
 from deepdive.hardware.stages.depthwise import Depthwise
 from deepdive.hardware.stages.flatten import Flatten
 from deepdive.hardware.stages.fork import Fork
+from deepdive.hardware.stages.pad import Pad
 from deepdive.hardware.stages.pool import GlobalAveragePool
 from deepdive.hardware.stages.repack import Repack
 from deepdive.hardware.stages.stage import PIPELINE_CYCLES, Requantizer, Stage
@@ -27,6 +28,7 @@ AnyStage = Annotated[
     | WindowPool
     | Table
     | Flatten
+    | Pad
     | Fork
     | Repack,
     Field(discriminator="kind"),
@@ -42,6 +44,7 @@ __all__ = [
     "Flatten",
     "Fork",
     "GlobalAveragePool",
+    "Pad",
     "Repack",
     "Requantizer",
     "ResidualAdd",
