@@ -13,7 +13,7 @@ from rich.console import Console
 
 from deepdive.compiler.compile import compile as compile_network
 from deepdive.qnet.classify import Guess
-from deepdive.report import Classification, Report, print_design, print_verification, write_page
+from deepdive.report import Classification, Report, plots, print_design, print_verification, write_page
 from deepdive.report.page import render
 from deepdive.simulation.verify import Rung, Verification
 from networks import four_block_network
@@ -52,6 +52,12 @@ def test_rows_are_the_designs_units(report: Report) -> None:
     assert max(row.cycles for row in report.rows) == report.design.frame_interval_cycles
 
 
+def test_power_is_shown_whole(report: Report) -> None:
+    bar = plots.power(report).data[0]
+    assert sum(bar.x) == pytest.approx(report.design.power.total_w)
+    assert len(bar.y) == len(set(bar.y)) == 7
+
+
 def test_terminal_says_modelled_and_names_the_totals(report: Report) -> None:
     console = Console(record=True, width=200)
     print_design(report, console)
@@ -88,7 +94,7 @@ def test_a_browser_draws_the_page_without_a_complaint(report: Report, tmp_path: 
         [*command, (tmp_path / "report.html").as_uri()], capture_output=True, text=True, check=True, timeout=120
     )
     assert not re.findall(r"CONSOLE.*", done.stderr)
-    for name in ("cycles", "resources", "work"):
+    for name in ("cycles", "resources", "work", "power"):
         assert re.search(rf'id="plot-{name}"[^>]*class="[^"]*js-plotly-plot', done.stdout)
     bars = len(re.findall(r'<g class="point">', done.stdout))
     assert bars >= len(report.rows) * 2

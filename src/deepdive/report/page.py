@@ -35,6 +35,7 @@ def render(report: Report) -> str:
             "cycles": div(plots.cycles(report), "cycles"),
             "resources": div(plots.resources(report), "resources"),
             "work": div(plots.work(report), "work"),
+            "power": div(plots.power(report), "power"),
         },
     )
 

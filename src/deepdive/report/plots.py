@@ -80,6 +80,33 @@ def resources(report: Report) -> go.Figure:
     return figure
 
 
+def power(report: Report) -> go.Figure:
+    """Watts by part, from what leaks to what works."""
+    drawn = report.design.power
+    parts = {
+        "processing system": drawn.ps_w,
+        "leakage": drawn.static_w,
+        "clocks": drawn.clock_w,
+        "DSP": drawn.dsp_w,
+        "LUT and FF": drawn.logic_w,
+        "block RAM": drawn.ram_w,
+        "external memory": drawn.memory_w,
+    }
+    figure = go.Figure()
+    figure.add_bar(
+        y=list(parts),
+        x=list(parts.values()),
+        orientation="h",
+        text=[f"{watts:.2f} W" for watts in parts.values()],
+        marker_color=KIND_COLOURS["head"],
+        hovertemplate="%{y}: %{x:.3f} W<extra></extra>",
+    )
+    figure.update_layout(**LAYOUT, height=300)
+    figure.update_yaxes(autorange="reversed")
+    figure.update_xaxes(title="W (modelled)", rangemode="tozero")
+    return figure
+
+
 def order(figure: go.Figure, names: Sequence[str]) -> None:
     """Units along the x axis, in the order the data flows."""
     figure.update_layout(**LAYOUT, height=340)
