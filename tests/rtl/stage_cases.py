@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,6 +10,8 @@ from deepdive.hardware.rtl.add import ResidualAddComponent
 from deepdive.hardware.rtl.build import stage_component
 from deepdive.hardware.rtl.channel_scale import ChannelScaleComponent
 from deepdive.hardware.rtl.component import StageComponent
+from deepdive.hardware.rtl.flatten import FlattenComponent
+from deepdive.hardware.rtl.max_pool import MaxPoolComponent
 from deepdive.hardware.stages import (
     ChannelScale,
     Dense,
@@ -23,6 +25,8 @@ from deepdive.hardware.stages import (
     Table,
     Window,
 )
+from deepdive.hardware.stages.flatten import Flatten
+from deepdive.hardware.stages.window_pool import WindowPool
 from deepdive.hardware.stream import Stream
 from deepdive.qnet import Add, Conv, FeatureMap, GlobalAvgPool, Node, QNet, Requantize, ops
 from deepdive.qnet.reference import compute
@@ -301,6 +305,29 @@ def channel_scale_case(name: str, seed: int, shape: tuple[int, int, int], lanes:
     wanted = beats(reference(node, (x, factors), codes), lanes)
     component = ChannelScaleComponent(stage, node, (x, factors))
     return StageCase(name, component, tuple(beats(c, lanes) for c in codes), (wanted,))
+
+
+def max_pool_case(spec: ConvSpec, lanes: int) -> StageCase:
+    """Windows, padded with the smallest code as for any maximum, and their largest codes."""
+    conv, x, rng = random_conv(replace(spec, zero_points=1))
+    x = replace(x, zero_point=x.q_min)
+    seen = FeatureMap("w", (*conv.output.shape[:2], x.shape[2]), x.bits, x.signed)
+    taps = spec.kernel[0] * spec.kernel[1]
+    stage = WindowPool(
+        kind="max_pool", name=spec.name, node="y", input=stream("a", seen, lanes, taps), output=stream("b", seen, lanes)
+    )
+    fed = windows(random_codes(rng, x), x, conv)
+    wanted = beats(fed.max(axis=3).astype(np.int64), lanes)
+    return StageCase(spec.name, MaxPoolComponent(stage), (beats(fed, lanes),), (wanted,))
+
+
+def flatten_case(name: str, seed: int, x: FeatureMap, lanes: int) -> StageCase:
+    rng = np.random.default_rng(seed)
+    codes = random_codes(rng, x)
+    flat = FeatureMap("y", (1, 1, int(np.prod(x.shape))), x.bits, x.signed)
+    stage = Flatten(name=name, node="y", input=stream("a", x, lanes), output=stream("b", flat, lanes))
+    wanted = beats(codes.reshape(len(codes), *flat.shape), lanes)
+    return StageCase(name, FlattenComponent(stage), (beats(codes, lanes),), (wanted,))
 
 
 def plain_case(name: str, seed: int, shape: tuple[int, int, int], lanes: tuple[int, int]) -> StageCase:

@@ -35,6 +35,8 @@ from rtl.stage_cases import (
     channel_scale_case,
     dense_case,
     depthwise_case,
+    flatten_case,
+    max_pool_case,
     plain_case,
     pool_case,
     table_case,
@@ -106,6 +108,11 @@ def cases() -> list[StageCase]:
         channel_scale_case("channel_scale", 73, (3, 4, 6), 2),
         channel_scale_case("channel_scale_one_group", 74, (2, 2, 3), 3),
         channel_scale_case("channel_scale_one_pixel", 75, (1, 1, 4), 1),
+        max_pool_case(ConvSpec("max_pool", 81, (5, 4), (4, 4), (3, 3), (2, 2), SAME3), 2),
+        max_pool_case(
+            ConvSpec("max_pool_signed", 82, (4, 4), (3, 3), (2, 2), (2, 2), bits=(5, 8, 8), signed=(True, True)), 3
+        ),
+        flatten_case("flatten_map", 83, FeatureMap("x", (2, 3, 4), 6, True), 2),
         plain_case("repack_split", 61, (2, 3, 12), (6, 2)),
         plain_case("repack_join", 62, (2, 3, 12), (2, 6)),
         plain_case("repack_to_one", 63, (1, 1, 5), (5, 1)),

@@ -8,7 +8,9 @@ from deepdive.hardware.rtl.channel_scale import ChannelScaleComponent
 from deepdive.hardware.rtl.component import StageComponent
 from deepdive.hardware.rtl.dense import DenseComponent
 from deepdive.hardware.rtl.depthwise import DepthwiseComponent
+from deepdive.hardware.rtl.flatten import FlattenComponent
 from deepdive.hardware.rtl.fork import ForkComponent
+from deepdive.hardware.rtl.max_pool import MaxPoolComponent
 from deepdive.hardware.rtl.pool import GlobalAveragePoolComponent
 from deepdive.hardware.rtl.repack import RepackComponent
 from deepdive.hardware.rtl.table import TableComponent
@@ -25,6 +27,8 @@ from deepdive.hardware.stages import (
     Table,
     Window,
 )
+from deepdive.hardware.stages.flatten import Flatten
+from deepdive.hardware.stages.window_pool import WindowPool
 from deepdive.qnet import Add, Conv, GlobalAvgPool, Linear, QNet, ops
 
 
@@ -42,6 +46,10 @@ def stage_component(stage: Stage, net: QNet) -> StageComponent:
         return ForkComponent(stage)
     if isinstance(stage, Repack):
         return RepackComponent(stage)
+    if isinstance(stage, Flatten):
+        return FlattenComponent(stage)
+    if isinstance(stage, WindowPool) and stage.kind == "max_pool":
+        return MaxPoolComponent(stage)
     node = next((node for node in net.nodes if node.name == getattr(stage, "node", None)), None)
     if node is not None:
         types = net.inputs_of(node)
