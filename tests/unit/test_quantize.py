@@ -26,6 +26,9 @@ from deepdive.quantization import (
     prepare,
     quantize,
 )
+from deepdive.quantization.calibrate import Correction
+from deepdive.quantization.equalize import equalize
+from deepdive.quantization.ranges import Method
 from quantized_networks import Shape, float_networks, mobilenet_like, random_images
 
 MEAN, STD = (123.7, 116.25, 103.5), (58.4, 57.1, 57.4)
@@ -59,14 +62,14 @@ def real_output(net: QNet, images: np.ndarray) -> np.ndarray:
     bits=st.tuples(st.integers(2, 8), st.integers(2, 8)),
     method=st.sampled_from(["minmax", "percentile", "mse"]),
     equalize=st.booleans(),
-    bias_images=st.sampled_from([0, 2]),
+    correct=st.sampled_from(["nothing", "bias", "rounding"]),
 )
 def test_every_feature_map_equals_the_integer_network(
-    shape: Shape, bits: tuple[int, int], method: str, equalize: bool, bias_images: int
+    shape: Shape, bits: tuple[int, int], method: Method, equalize: bool, correct: Correction
 ) -> None:
     """`lower` compares and refuses; here on images that calibration has not seen, and with our own eyes."""
     model = mobilenet_like(shape)
-    how = Calibration(RangeMethod(method), equalize=equalize, bias_images=bias_images)
+    how = Calibration(RangeMethod(method), equalize=equalize, correct=correct)
     quantized = calibrated(model, random_images(3, shape.size), QConfig(*bits), how)
     fresh = random_images(3, shape.size, seed=1)
     net = lower(quantized, torch.from_numpy(fresh))
@@ -106,6 +109,39 @@ def test_four_bits_are_worse_than_eight_but_not_lost() -> None:
     assert errors[8, 8] < errors[4, 8] < errors[4, 4] < 1.0
 
 
+@pytest.mark.parametrize("depthwise", [False, True])
+def test_adaptive_rounding_beats_the_nearest_codes(depthwise: bool) -> None:
+    """On images that it has not seen, too: inputs are correlated, so errors of neighbouring weights can cancel."""
+    torch.manual_seed(0)
+    middle = nn.Conv2d(8, 8, 3, groups=8) if depthwise else nn.Conv2d(8, 8, 3)
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), middle, nn.ReLU(), nn.Conv2d(8, 4, 1))
+    rows = np.arange(16)[:, None] * np.random.default_rng(0).uniform(2, 14, (24, 1, 1))
+    smooth = (rows + np.random.default_rng(1).uniform(0, 30, (24, 16, 16)))[..., None].repeat(3, -1).astype(np.uint8)
+    wanted = float_output(model, smooth[12:])
+    errors = []
+    for correct in ("bias", "rounding"):
+        options = QuantizeOptions(calibration=Calibration(correct=correct))
+        net = quantize(model, smooth[:12], 3, 8, mean=MEAN, std=STD, options=options)
+        got = net.output.dequantize(net.run(smooth[12:])).transpose(0, 3, 1, 2)
+        errors.append(np.square(got - wanted).mean())
+    assert errors[1] < 0.5 * errors[0]
+
+
+def test_equalisation_keeps_what_the_network_computes() -> None:
+    shape = Shape(6, 3, 3, 1, True, False, "relu6", (12, 12), 1)
+    model, images = mobilenet_like(shape), torch.from_numpy(random_images(8, (12, 12)))
+    quantized = prepare(model, QConfig(), size=(12, 12), mean=MEAN, std=STD)
+    for layer in quantized.convolutions():
+        layer.fold()
+    weights = [layer.weight.clone() for layer in quantized.convolutions()]
+    with torch.no_grad():
+        before = quantized.real(images)
+        equalize(quantized, images)
+        after = quantized.real(images)
+    assert torch.allclose(before, after, atol=1e-5)
+    assert any(not torch.equal(old, new.weight) for old, new in zip(weights, quantized.convolutions(), strict=True))
+
+
 def test_mean_and_std_are_folded_into_the_first_convolution() -> None:
     """With weights that 8 bits hold exactly, an unpadded first layer is off by half an output step and no more."""
     conv = nn.Conv2d(3, 2, 3)
@@ -116,7 +152,9 @@ def test_mean_and_std_are_folded_into_the_first_convolution() -> None:
         codes.flatten(1)[:, 0] = 127
         conv.weight.copy_(codes * torch.tensor(std)[:, None, None] / 64)
     images = random_images(4, (5, 6))
-    net = quantize(conv, images, mean=mean, std=std, options=QuantizeOptions(calibration=Calibration(bias_images=0)))
+    net = quantize(
+        conv, images, mean=mean, std=std, options=QuantizeOptions(calibration=Calibration(correct="nothing"))
+    )
     assert net.input == FeatureMap("input", (5, 6, 3), zero_point=(128, 100, 3))
     (node,) = net.nodes
     assert isinstance(node, Conv)
@@ -147,7 +185,7 @@ def test_dead_channels(bias: float) -> None:
         model[5].weight[3:5] = 0
         model[5].bias[3:5] = bias
     images = random_images(4, PLAIN.size)
-    quantized = calibrated(model, images, QConfig(), Calibration(RangeMethod("minmax"), equalize=False))
+    quantized = calibrated(model, images, QConfig(), Calibration())
     net = lower(quantized, torch.from_numpy(images))
     (node,) = [node for node in net.nodes if node.name == "5"]
     assert isinstance(node, Conv)

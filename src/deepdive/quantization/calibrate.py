@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from deepdive.errors import DeepDiveError
+from deepdive.quantization.correct import Progress, correct
 from deepdive.quantization.equalize import equalize
-from deepdive.quantization.grid import Codes
-from deepdive.quantization.modules import QuantizedConv, QuantizedLayer
+from deepdive.quantization.modules import QuantizedLayer
 from deepdive.quantization.prepare import QuantizedModel, call_real
 from deepdive.quantization.ranges import RangeMethod, RangeObserver
 
-Progress = Callable[[str], None]
-
+Correction = Literal["nothing", "bias", "rounding"]
 BATCH = 8
 
 
@@ -27,20 +27,24 @@ class Calibration:
     Parameters
     ----------
     ranges, output_ranges
-        Of the feature maps, and of the network's output.
+        Of the feature maps, and of the network's output; None means every value seen for maps of 8 bits, and the
+        least error for maps of fewer.
     search_weights
         Scales of least squared error instead of the largest weight; None does so below 8 bits.
     equalize
-        Rescale channels between layers so that each uses more of the codes (Nagel 2019, section 4.1).
-    bias_images
-        Images to correct the biases with (Nagel 2019, section 4.2, measured); 0 leaves them alone.
+        Rescale channels between layers so that each uses more of the codes (Nagel 2019, section 4.1). It moves the
+        clips of a network to what few images show, and costs more than it gains where weights are per channel.
+    correct, correction_images
+        What is adapted layer by layer on the first images: the biases (Nagel 2019, section 4.2, measured), or the
+        rounding of the weights too (Nagel 2020).
     """
 
-    ranges: RangeMethod = field(default_factory=RangeMethod)
+    ranges: RangeMethod | None = None
     output_ranges: RangeMethod = field(default_factory=lambda: RangeMethod("minmax"))
     search_weights: bool | None = None
-    equalize: bool = True
-    bias_images: int = 32
+    equalize: bool = False
+    correct: Correction = "rounding"
+    correction_images: int = 32
 
 
 @torch.no_grad()
@@ -67,8 +71,8 @@ def calibrate(
     for layer in model.convolutions():
         search = layer.weights.bits < 8 if how.search_weights is None else how.search_weights
         layer.weights.fit(layer.effective_weight(), search=search)
-    if how.bias_images:
-        correct_bias(model, images[: how.bias_images], progress)
+    if how.correct != "nothing":
+        correct(model, images[: how.correction_images], how.correct == "rounding", progress)
 
 
 def fit_ranges(model: QuantizedModel, images: Tensor, how: Calibration, progress: Progress | None) -> None:
@@ -80,7 +84,9 @@ def fit_ranges(model: QuantizedModel, images: Tensor, how: Calibration, progress
             if progress and layer is model.layers[-1]:
                 progress(f"ranges, pass {number} of 2: {count} of {len(images)} images")
     for layer in model:
-        method = how.output_ranges if layer is model.layers[-1] else how.ranges
+        method = how.ranges or RangeMethod("minmax" if layer.output.bits == 8 else "mse")
+        if layer is model.layers[-1]:
+            method = how.output_ranges
         layer.output.set_range(*observers[layer.name].choose(method, layer.output.bits))
 
 
@@ -90,23 +96,3 @@ def real_maps(model: QuantizedModel, images: Tensor) -> Iterator[tuple[int, Quan
         batch = images[start : start + BATCH]
         for layer, x in model.steps(batch.permute(0, 3, 1, 2).float(), call_real):
             yield start + len(batch), layer, x
-
-
-def correct_bias(model: QuantizedModel, images: Tensor, progress: Progress | None) -> None:
-    """Shift each bias by the mean error of its channel, layer after layer, each on already corrected inputs."""
-
-    def compute(layer: QuantizedLayer, inputs: list[tuple[Tensor, Codes]]) -> tuple[Tensor, Codes]:
-        real = layer.real_sum(inputs[0][0]) if isinstance(layer, QuantizedConv) else None
-        codes = [pair[1] for pair in inputs]
-        if isinstance(layer, QuantizedConv) and real is not None:
-            integers = layer.integers(codes[0].grid)
-            got = layer.accumulate(codes[0], integers) * integers.scale[:, None, None]
-            layer.bias.add_((real - got).mean((0, 2, 3)).to(layer.bias.dtype))
-        if progress:
-            progress(f"bias of '{layer.name}'")
-        real_output = layer.clip(real) if real is not None else layer.real(*(pair[0] for pair in inputs))
-        return real_output, layer(*codes)
-
-    start = (images.permute(0, 3, 1, 2).float(), model.input_codes(images))
-    for _ in model.steps(start, compute):
-        pass

@@ -18,6 +18,7 @@ from deepdive.quantization.prepare import QuantizedModel, call_real
 
 DENSE_SHARE = 0.5  # exponent for a dense reader: halfway between equal activations and equal weights
 LARGEST_GAIN = 64.0
+HEADROOM = 2.0  # other images may hold larger values than those seen
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def equalize(model: QuantizedModel, images: Tensor, batch: int = 8) -> None:
                 largest[layer.name] = torch.maximum(largest[layer.name], seen)
     for pair in pairs:
         peak = largest[pair.writer.name]
-        gain = torch.where(peak > 0, peak.max() / peak, 1.0).clamp(max=LARGEST_GAIN) ** pair.share
+        gain = torch.where(peak > 0, peak.max() / (HEADROOM * peak), 1.0).clamp(1.0, LARGEST_GAIN) ** pair.share
         rescale(pair, gain.to(pair.writer.weight))
 
 

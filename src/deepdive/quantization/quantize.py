@@ -10,7 +10,8 @@ from torch import nn
 
 from deepdive.errors import DeepDiveError
 from deepdive.qnet.graph import QNet
-from deepdive.quantization.calibrate import Calibration, Progress, calibrate
+from deepdive.quantization.calibrate import Calibration, calibrate
+from deepdive.quantization.correct import Progress
 from deepdive.quantization.lower import Facts, lower
 from deepdive.quantization.prepare import prepare
 from deepdive.quantization.qconfig import QConfig
