@@ -112,9 +112,9 @@ def small_board(**resources: float) -> Board:
 
 def test_what_is_missing_is_said_with_numbers() -> None:
     with pytest.raises(CheckFailed) as failed:
-        compile(four_block_network(), board=small_board(dsp=40))
+        compile(four_block_network(), board=small_board(dsp=10))
     text = str(failed.value)
-    wanted = r"'four blocks' does not fit board 'small' for want of DSP \(needs \d+, allowed 36: \d+ short\)"
+    wanted = r"'four blocks' does not fit board 'small' for want of DSP \(needs \d+, allowed 9: \d+ short\)"
     assert re.search(wanted, text)
     assert failed.value.exit_code == 1
 
