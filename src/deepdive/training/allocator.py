@@ -13,7 +13,8 @@ def keep_freed_memory() -> bool:
     """Tell glibc not to give freed memory back to the system; True if it listens.
 
     A training step on the CPU frees hundreds of feature maps and asks for the same again. Given back and asked for,
-    each of their pages is cleared and mapped once more by the kernel: a quarter of a small network's step.
+    each of their pages is cleared and mapped once more by the kernel: four times as many page faults. That is a few per
+    cent of a step on an idle machine, and up to a quarter where other processes press for memory.
     """
     if not sys.platform.startswith("linux"):
         return False
