@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -12,56 +13,36 @@ from deepdive.simulation.verify import Verification
 def print_design(report: Report, console: Console) -> None:
     """One row a compute unit, then the frame's totals."""
     design = report.design
-    table = Table(
-        title=f"{report.net.name} on {design.board.name}, {design.clock_mhz:g} MHz (modelled)", title_justify="left"
-    )
-    for heading in ("unit", "kind"):
-        table.add_column(heading)
-    for heading in ("nodes", "MMACs", "weights KiB", "cycles", "MAC use", "DSP", "LUT", "BRAM36"):
+    title = f"{report.net.name} on {design.board.name}, {design.clock_mhz:g} MHz (modelled)"
+    table = narrow_table(title)
+    table.add_column("unit")
+    for heading in ("blocks", "MMACs", "weights KiB", "cycles", "use", "DSP", "LUT", "BRAM36"):
         table.add_column(heading, justify="right")
     for row in report.rows:
+        used = row.resources
         table.add_row(
             row.name,
-            row.kind,
-            str(len(row.blocks)),
-            f"{row.macs / 1e6:.2f}",
-            f"{row.weight_kib:.1f}",
-            f"{row.cycles:,}",
-            f"{row.utilization:.0%}",
-            f"{row.resources.dsp:,}",
-            f"{row.resources.lut:,}",
-            f"{row.resources.bram36:g}",
+            *(str(len(row.blocks)), f"{row.macs / 1e6:.2f}", f"{row.weight_kib:.1f}", f"{row.cycles:,}"),
+            *(f"{row.utilization:.0%}", f"{used.dsp:,}", f"{used.lut:,}", f"{used.bram36:g}"),
         )
-    total = design.resources
+    used, available = design.resources, design.board.resources
+    weight_kib = sum(row.weight_kib for row in report.rows)
     table.add_section()
     table.add_row(
         "frame",
-        "",
-        str(len(report.net.nodes)),
-        f"{report.net.macs() / 1e6:.2f}",
-        f"{sum(row.weight_kib for row in report.rows):.1f}",
-        f"{design.frame_interval_cycles:,}",
-        f"{design.mac_utilization:.0%}",
-        f"{total.dsp:,}",
-        f"{total.lut:,}",
-        f"{total.bram36:g}",
+        *(str(len(report.net.nodes)), f"{report.net.macs() / 1e6:.2f}", f"{weight_kib:.1f}"),
+        *(f"{design.frame_interval_cycles:,}", f"{design.mac_utilization:.0%}"),
+        *(f"{used.dsp:,}", f"{used.lut:,}", f"{used.bram36:g}"),
     )
-    available = design.board.resources
-    table.add_row(
-        "board",
-        "",
-        "",
-        "",
-        "",
-        "",
-        "",
-        f"{available.dsp:,}",
-        f"{available.lut:,}",
-        f"{available.bram36:g}",
-        style="dim",
-    )
+    board = (f"{available.dsp:,}", f"{available.lut:,}", f"{available.bram36:g}")
+    table.add_row("board", *[""] * 5, *board, style="dim")
     console.print(table)
     console.print(totals(report))
+
+
+def narrow_table(title: str) -> Table:
+    """A table of many columns that still fits 80 characters."""
+    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
 
 
 def totals(report: Report) -> str:
@@ -80,7 +61,7 @@ def totals(report: Report) -> str:
 
 def print_verification(verification: Verification, console: Console) -> None:
     """One row a rung of the ladder."""
-    table = Table(title="Verification: every value against the NumPy reference", title_justify="left")
+    table = narrow_table("Verification: every value against the NumPy reference")
     for heading in ("engine", "proves"):
         table.add_column(heading)
     for heading in ("images", "maps", "values", "differing", "seconds"):
