@@ -9,10 +9,12 @@ import sys
 from pathlib import Path
 
 import torch
+from accelerate import PartialState
 from torch import nn
 
 from deepdive.qnet.preprocess import Preprocess
 from deepdive.training import Augment, Job, Normalize, Optimizer, Recipe, Schedule, Standing, Watcher, open_data, train
+from deepdive.training.start import leave_together
 
 RECIPE = Recipe(
     epochs=3,
@@ -70,6 +72,7 @@ def main(out: str, *flags: str) -> None:
     train(
         network(0.0 if "--no-dropout" in flags else 0.3), open_data("digits", Preprocess((8, 8))), job, watcher=Steps()
     )
+    leave_together(PartialState(cpu=True))
 
 
 if __name__ == "__main__":

@@ -93,7 +93,16 @@ def start_training(wish: Wish, watcher: Watcher) -> Trained:
             "skipped": [one.name for one in data.skipped],
         },
     )
-    return train(network, data, job, watcher=watcher)
+    trained = train(network, data, job, watcher=watcher)
+    leave_together(state)
+    return trained
+
+
+def leave_together(state: PartialState) -> None:
+    """Close what joins the processes, once all are done: whoever ends with it open may be aborted by its threads."""
+    if state.use_distributed:
+        state.wait_for_everyone()
+        state.destroy_process_group()
 
 
 def starting_network(wish: Wish, classes: int) -> nn.Module:
