@@ -8,10 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from deepdive.qnet.dyadic import MAX_MULT, MULT_BITS
 from deepdive.qnet.ops import MAX_SHIFT
-
-MULT_BITS = 16
-MAX_MULT = (1 << MULT_BITS) - 1
 
 
 @dataclass(frozen=True)
