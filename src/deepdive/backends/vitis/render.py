@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from deepdive.backends.vitis.stage_code import ExternalWeights
+from deepdive.backends.vitis.stages import ExternalWeights
 
 MEMORY_WORD_BYTES = 16
 """As in ``deepdive/external_weights.h``."""

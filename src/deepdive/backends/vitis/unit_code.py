@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from deepdive.backends.vitis.rom import Rom
-from deepdive.backends.vitis.stage_code import ExternalWeights, StageCode, beat_type, stage_code
+from deepdive.backends.vitis.stages import ExternalWeights, StageCode, beat_type, stage_code
 from deepdive.hardware.stages import AnyStage
 from deepdive.hardware.units import Unit
 from deepdive.qnet import QNet

@@ -9,8 +9,7 @@ from pydantic import Field, model_validator
 
 from deepdive.hardware.memory import Memory, total
 from deepdive.hardware.resources import Resources
-from deepdive.hardware.stages.stage import Requantizer, Stage
-from deepdive.hardware.stream import Stream
+from deepdive.hardware.stages.stage import Pipe, Requantizer
 
 PACKED_WEIGHT_BITS = 4
 """Weights of at most so many bits share DSPs: ``((w1 << 18) + w0) * x`` is the products of two output channels."""
@@ -19,7 +18,7 @@ PACKED_FIELD_BITS = 18
 """Distance of the two products: a DSP48E2 multiplies 27 x 18 bits (UG579), so 8-bit codes and 4-bit weights fit."""
 
 
-class Dense(Stage):
+class Dense(Pipe):
     """`input.taps * input.lanes` inputs times `out_parallel` output channels a cycle.
 
     For every pixel: for every group of `out_parallel` output channels: for every group of input lanes: one step.
@@ -39,8 +38,6 @@ class Dense(Stage):
 
     kind: Literal["conv", "pointwise", "linear"]
     node: str
-    input: Stream
-    output: Stream
     out_parallel: int = Field(ge=1)
     weight_bits: int = Field(ge=2, le=8)
     requantizer: Requantizer
@@ -60,14 +57,6 @@ class Dense(Stage):
         if (self.input.height, self.input.width) != (self.output.height, self.output.width) or self.output.taps != 1:
             raise ValueError(f"stage '{self.name}': input and output maps differ in size")
         return self
-
-    @property
-    def inputs(self) -> tuple[Stream, ...]:
-        return (self.input,)
-
-    @property
-    def outputs(self) -> tuple[Stream, ...]:
-        return (self.output,)
 
     @property
     def out_groups(self) -> int:

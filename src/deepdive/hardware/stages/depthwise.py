@@ -8,11 +8,10 @@ from pydantic import Field, model_validator
 
 from deepdive.hardware.memory import Memory, total
 from deepdive.hardware.resources import Resources
-from deepdive.hardware.stages.stage import Requantizer, Stage, fabric_multiplier_luts
-from deepdive.hardware.stream import Stream
+from deepdive.hardware.stages.stage import Pipe, Requantizer, fabric_multiplier_luts
 
 
-class Depthwise(Stage):
+class Depthwise(Pipe):
     """`input.taps * input.lanes` multipliers: a step takes the windows of `lanes` channels and gives their outputs.
 
     For every pixel: for every group of lanes: one step. The weight word of group g holds (tap, lane), taps outermost,
@@ -21,8 +20,6 @@ class Depthwise(Stage):
 
     kind: Literal["depthwise"] = "depthwise"
     node: str
-    input: Stream
-    output: Stream
     weight_bits: int = Field(ge=2, le=8)
     requantizer: Requantizer
     fabric: bool = False
@@ -32,14 +29,6 @@ class Depthwise(Stage):
         if self.input.shape != self.output.shape or self.input.lanes != self.output.lanes or self.output.taps != 1:
             raise ValueError(f"stage '{self.name}': windows {self.input.shape} do not fit output {self.output.shape}")
         return self
-
-    @property
-    def inputs(self) -> tuple[Stream, ...]:
-        return (self.input,)
-
-    @property
-    def outputs(self) -> tuple[Stream, ...]:
-        return (self.output,)
 
     @property
     def interval_cycles(self) -> int:

@@ -8,17 +8,14 @@ from typing import Literal
 from pydantic import model_validator
 
 from deepdive.hardware.resources import Resources
-from deepdive.hardware.stages.stage import Stage
-from deepdive.hardware.stream import Stream
+from deepdive.hardware.stages.stage import Pipe
 
 
-class Flatten(Stage):
+class Flatten(Pipe):
     """A step hands a beat on as it is: only what it is called changes."""
 
     kind: Literal["flatten"] = "flatten"
     node: str
-    input: Stream
-    output: Stream
 
     @model_validator(mode="after")
     def _shapes(self) -> Flatten:
@@ -27,14 +24,6 @@ class Flatten(Stage):
         if b.shape != wanted or (a.lanes, a.bits, a.signed, a.taps, b.taps) != (b.lanes, b.bits, b.signed, 1, 1):
             raise ValueError(f"stage '{self.name}': output {b.shape} is not {wanted} at the input's lanes and codes")
         return self
-
-    @property
-    def inputs(self) -> tuple[Stream, ...]:
-        return (self.input,)
-
-    @property
-    def outputs(self) -> tuple[Stream, ...]:
-        return (self.output,)
 
     @property
     def interval_cycles(self) -> int:

@@ -7,17 +7,14 @@ from typing import Literal
 from pydantic import model_validator
 
 from deepdive.hardware.resources import Resources
-from deepdive.hardware.stages.stage import Stage
-from deepdive.hardware.stream import Stream
+from deepdive.hardware.stages.stage import Pipe
 
 
-class Pad(Stage):
+class Pad(Pipe):
     """A step gives a beat: one of the input, or `zero_point` in all lanes. `padding`: top, left, bottom, right."""
 
     kind: Literal["pad"] = "pad"
     node: str
-    input: Stream
-    output: Stream
     padding: tuple[int, int, int, int]
     zero_point: int
 
@@ -28,14 +25,6 @@ class Pad(Stage):
         if b.shape != wanted or (a.lanes, a.bits, a.signed, a.taps, b.taps) != (b.lanes, b.bits, b.signed, 1, 1):
             raise ValueError(f"stage '{self.name}': output {b.shape} is not {wanted} at the input's lanes and codes")
         return self
-
-    @property
-    def inputs(self) -> tuple[Stream, ...]:
-        return (self.input,)
-
-    @property
-    def outputs(self) -> tuple[Stream, ...]:
-        return (self.output,)
 
     @property
     def interval_cycles(self) -> int:

@@ -8,11 +8,10 @@ from pydantic import model_validator
 
 from deepdive.hardware.memory import Memory, total
 from deepdive.hardware.resources import Resources
-from deepdive.hardware.stages.stage import Requantizer, Stage
-from deepdive.hardware.stream import Stream
+from deepdive.hardware.stages.stage import Pipe, Requantizer
 
 
-class GlobalAveragePool(Stage):
+class GlobalAveragePool(Pipe):
     """A step adds a beat to the accumulators of its channels; during the last pixel it gives the requantized sums.
 
     The first pixel overwrites the accumulators of the frame before, so frames follow each other without a pause.
@@ -20,8 +19,6 @@ class GlobalAveragePool(Stage):
 
     kind: Literal["global_avg_pool"] = "global_avg_pool"
     node: str
-    input: Stream
-    output: Stream
     requantizer: Requantizer
 
     @model_validator(mode="after")
@@ -30,14 +27,6 @@ class GlobalAveragePool(Stage):
         if self.output.shape != wanted or self.output.lanes != self.input.lanes or self.input.taps != 1:
             raise ValueError(f"stage '{self.name}': output {self.output.shape} is not {wanted} at the input's lanes")
         return self
-
-    @property
-    def inputs(self) -> tuple[Stream, ...]:
-        return (self.input,)
-
-    @property
-    def outputs(self) -> tuple[Stream, ...]:
-        return (self.output,)
 
     @property
     def interval_cycles(self) -> int:

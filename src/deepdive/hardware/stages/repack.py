@@ -7,11 +7,10 @@ from typing import Literal
 from pydantic import model_validator
 
 from deepdive.hardware.resources import Resources
-from deepdive.hardware.stages.stage import Stage
-from deepdive.hardware.stream import Stream
+from deepdive.hardware.stages.stage import Pipe
 
 
-class Repack(Stage):
+class Repack(Pipe):
     """Splits a beat into narrower ones or joins narrow ones into a wider; one number of lanes divides the other.
 
     A step takes a beat, gives a beat, or (the last narrow beat of a wide one) both, so the interval is the larger
@@ -19,8 +18,6 @@ class Repack(Stage):
     """
 
     kind: Literal["repack"] = "repack"
-    input: Stream
-    output: Stream
 
     @model_validator(mode="after")
     def _shapes(self) -> Repack:
@@ -30,14 +27,6 @@ class Repack(Stage):
         if a.lanes % b.lanes and b.lanes % a.lanes:
             raise ValueError(f"stage '{self.name}': neither of {a.lanes} and {b.lanes} lanes divides the other")
         return self
-
-    @property
-    def inputs(self) -> tuple[Stream, ...]:
-        return (self.input,)
-
-    @property
-    def outputs(self) -> tuple[Stream, ...]:
-        return (self.output,)
 
     @property
     def interval_cycles(self) -> int:

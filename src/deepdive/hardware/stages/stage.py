@@ -95,6 +95,21 @@ class Stage(BaseModel):
         """Modelled cost of the stage without its FIFOs."""
 
 
+class Pipe(Stage):
+    """A stage with one stream in and one out."""
+
+    input: Stream
+    output: Stream
+
+    @property
+    def inputs(self) -> tuple[Stream, ...]:
+        return (self.input,)
+
+    @property
+    def outputs(self) -> tuple[Stream, ...]:
+        return (self.output,)
+
+
 class Requantizer(BaseModel):
     """How a stage turns accumulators into codes, as far as hardware cost depends on it.
 

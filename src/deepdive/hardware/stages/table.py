@@ -8,17 +8,14 @@ from pydantic import model_validator
 
 from deepdive.hardware.memory import Memory, total
 from deepdive.hardware.resources import Resources
-from deepdive.hardware.stages.stage import Stage
-from deepdive.hardware.stream import Stream
+from deepdive.hardware.stages.stage import Pipe
 
 
-class Table(Stage):
+class Table(Pipe):
     """A step looks up every lane of a beat; input and output may differ in bits and sign."""
 
     kind: Literal["table"] = "table"
     node: str
-    input: Stream
-    output: Stream
 
     @model_validator(mode="after")
     def _shapes(self) -> Table:
@@ -26,14 +23,6 @@ class Table(Stage):
         if (a.shape, a.lanes, a.taps, b.taps) != (b.shape, b.lanes, 1, 1):
             raise ValueError(f"stage '{self.name}': input and output differ in shape or lanes")
         return self
-
-    @property
-    def inputs(self) -> tuple[Stream, ...]:
-        return (self.input,)
-
-    @property
-    def outputs(self) -> tuple[Stream, ...]:
-        return (self.output,)
 
     @property
     def interval_cycles(self) -> int:

@@ -8,11 +8,10 @@ from pydantic import Field, model_validator
 
 from deepdive.hardware.memory import Memory, total
 from deepdive.hardware.resources import Resources
-from deepdive.hardware.stages.stage import Stage
-from deepdive.hardware.stream import Stream
+from deepdive.hardware.stages.stage import Pipe
 
 
-class Window(Stage):
+class Window(Pipe):
     """Emits, for each output pixel and group of lanes, the kernel's taps (row-major, `stride` applied).
 
     The loop runs over the input raster: a step takes one beat and may give one window. Taps in the padding are
@@ -24,8 +23,6 @@ class Window(Stage):
     """
 
     kind: Literal["window"] = "window"
-    input: Stream
-    output: Stream
     kernel: tuple[int, int]
     stride: tuple[int, int]
     padding: tuple[int, int, int, int]
@@ -42,14 +39,6 @@ class Window(Stage):
         if len(self.zero_point) not in (1, source.channels):
             raise ValueError(f"stage '{self.name}': {len(self.zero_point)} zero points for {source.channels} channels")
         return self
-
-    @property
-    def inputs(self) -> tuple[Stream, ...]:
-        return (self.input,)
-
-    @property
-    def outputs(self) -> tuple[Stream, ...]:
-        return (self.output,)
 
     @property
     def raster(self) -> tuple[int, int]:

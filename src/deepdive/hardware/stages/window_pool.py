@@ -7,11 +7,10 @@ from typing import Literal
 from pydantic import model_validator
 
 from deepdive.hardware.resources import Resources
-from deepdive.hardware.stages.stage import Requantizer, Stage
-from deepdive.hardware.stream import Stream
+from deepdive.hardware.stages.stage import Pipe, Requantizer
 
 
-class WindowPool(Stage):
+class WindowPool(Pipe):
     """A step takes the windows of `lanes` channels and gives their largest codes, or their requantized sums.
 
     The windows come padded: with the smallest code for a maximum, with the zero point for a mean, which has a
@@ -20,8 +19,6 @@ class WindowPool(Stage):
 
     kind: Literal["max_pool", "avg_pool"]
     node: str
-    input: Stream
-    output: Stream
     requantizer: Requantizer | None = None
 
     @model_validator(mode="after")
@@ -31,14 +28,6 @@ class WindowPool(Stage):
         if (self.kind == "avg_pool") != (self.requantizer is not None):
             raise ValueError(f"stage '{self.name}': a mean has a requantizer, a maximum has none")
         return self
-
-    @property
-    def inputs(self) -> tuple[Stream, ...]:
-        return (self.input,)
-
-    @property
-    def outputs(self) -> tuple[Stream, ...]:
-        return (self.output,)
 
     @property
     def interval_cycles(self) -> int:

@@ -17,6 +17,8 @@ namespace {
 
 struct body1_fork_spec {
     using input = deepdive::beat<ap_uint<8>, 4>;
+    using output_a = deepdive::beat<ap_uint<8>, 4>;
+    using output_b = deepdive::beat<ap_uint<8>, 4>;
     static constexpr int beats = 128;
 };
 

@@ -1,6 +1,6 @@
 // Fork: one stream to two readers.
 //
-// Spec: input (beat), beats (a frame).
+// Spec: input, output_a, output_b (one type of beat), beats (a frame).
 #ifndef DEEPDIVE_FORK_H
 #define DEEPDIVE_FORK_H
 
@@ -9,8 +9,8 @@
 namespace deepdive {
 
 template <class Spec>
-void fork(hls::stream<typename Spec::input>& input, hls::stream<typename Spec::input>& output_a,
-          hls::stream<typename Spec::input>& output_b, int frames) {
+void fork(hls::stream<typename Spec::input>& input, hls::stream<typename Spec::output_a>& output_a,
+          hls::stream<typename Spec::output_b>& output_b, int frames) {
 #pragma HLS inline off
     const long long steps = static_cast<long long>(frames) * Spec::beats;
 

@@ -1,0 +1,34 @@
+"""A depthwise stage as C++."""
+
+from __future__ import annotations
+
+from deepdive.backends.vitis.rom import Rom, needed_bits, pack_scales, pack_weights
+from deepdive.backends.vitis.stages.code import StageCode, code_of, emit, flag, integers, node_of, requantization
+from deepdive.hardware.constants import convolution_scales, depthwise_weights
+from deepdive.hardware.stages import Depthwise
+from deepdive.qnet import Conv, QNet
+
+
+@emit.register
+def _(stage: Depthwise, net: QNet) -> StageCode:
+    node, (x,) = node_of(net, stage.node)
+    assert isinstance(node, Conv)
+    weights = depthwise_weights(stage, node)
+    weight_bits = max(stage.weight_bits, needed_bits(weights))
+    return code_of(
+        stage,
+        template="depthwise",
+        constants=(
+            *integers(
+                pixels=stage.output.height * stage.output.width,
+                groups=stage.input.groups,
+                weight_bits=weight_bits,
+            ),
+            flag("fabric", stage.fabric),
+            *requantization(node.requantize, stage.requantizer, node.output),
+        ),
+        roms=(
+            Rom(f"{stage.name}_weights", pack_weights(weights, weight_bits)),
+            Rom(f"{stage.name}_scales", pack_scales(convolution_scales(stage, node, x), stage.requantizer)),
+        ),
+    )

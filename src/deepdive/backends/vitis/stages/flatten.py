@@ -1,0 +1,13 @@
+"""A flatten as C++."""
+
+from __future__ import annotations
+
+from deepdive.backends.vitis.stages.code import StageCode, code_of, emit, integers
+from deepdive.hardware.stages import Flatten
+from deepdive.qnet import QNet
+
+
+@emit.register
+def _(stage: Flatten, net: QNet) -> StageCode:
+    # A repack of as many lanes as before: beat by beat.
+    return code_of(stage, "repack", integers(beats=stage.input.beats))

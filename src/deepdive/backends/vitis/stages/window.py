@@ -1,0 +1,32 @@
+"""A window as C++."""
+
+from __future__ import annotations
+
+from deepdive.backends.vitis.stages.code import StageCode, array, code_of, emit, integers
+from deepdive.hardware.stages import Window
+from deepdive.qnet import QNet
+
+
+@emit.register
+def _(stage: Window, net: QNet) -> StageCode:
+    top, left, bottom, right = stage.padding
+    return code_of(
+        stage,
+        template="window",
+        constants=(
+            *integers(
+                height=stage.input.height,
+                width=stage.input.width,
+                groups=stage.input.groups,
+                kernel_height=stage.kernel[0],
+                kernel_width=stage.kernel[1],
+                stride_y=stage.stride[0],
+                stride_x=stage.stride[1],
+                pad_top=top,
+                pad_left=left,
+                pad_bottom=bottom,
+                pad_right=right,
+            ),
+            array("short", "zero_points", stage.zero_point),
+        ),
+    )
