@@ -10,10 +10,10 @@ from deepdive.compiler.compile import compile
 from deepdive.compiler.design import Design
 from deepdive.compiler.pipeline import BEHIND, simulate_pipeline
 from deepdive.errors import CheckFailed
-from deepdive.hardware.stages import Dense, Window
+from deepdive.hardware.stages import PIPELINE_CYCLES, Dense, Window
 from deepdive.hardware.units import Unit
 from deepdive.qnet import QNet
-from networks import four_block_network, separable_networks
+from networks import OPERATOR_NETWORKS, four_block_network, operator_networks, separable_networks
 from stage_simulation import frame_ends
 
 
@@ -46,6 +46,18 @@ def test_drawn_networks(net: QNet, slower: int, pipeline: int) -> None:
         assume(False)
     assume(design.frame_interval_cycles < 3000)
     assert simulate_pipeline(design.units, frames=3, pipeline=pipeline).frame_ends == ends(design, 3, pipeline)
+
+
+@pytest.mark.parametrize("kind", sorted(set(OPERATOR_NETWORKS) - {"Concat"}))  # two writers of one map: no stage
+def test_networks_of_every_operator(kind: str) -> None:
+    @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @given(net=operator_networks(kind))
+    def check(net: QNet) -> None:
+        design = compile(net, board="zcu102")
+        assume(design.frame_interval_cycles < 3000)
+        assert simulate_pipeline(design.units, frames=3).frame_ends == ends(design, 3, PIPELINE_CYCLES)
+
+    check()
 
 
 def test_cycles_of_every_stage_are_accounted_for() -> None:

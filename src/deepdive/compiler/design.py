@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from deepdive.compiler.latency import latency_cycles
+from deepdive.compiler.pipeline import simulate_latency
 from deepdive.errors import DeepDiveError
 from deepdive.files import write_text
 from deepdive.hardware.boards import Board
@@ -25,7 +26,8 @@ LABEL = "modelled"
 class Design(BaseModel):
     """Compute units in order of the data flow, on a board, at a clock.
 
-    All figures are *modelled*: from the stages' contracts, without synthesis and without simulation.
+    All figures are *modelled*, from the stages' contracts and without synthesis; the latency comes from a discrete-event
+    simulation of the same contracts.
 
     Parameters
     ----------
@@ -64,10 +66,10 @@ class Design(BaseModel):
         """Frames a second when frames follow each other without a pause."""
         return self.clock_mhz * 1e6 / self.frame_interval_cycles
 
-    @property
+    @cached_property
     def latency_cycles(self) -> int:
-        """Clock cycles from a frame's first input beat to its last output beat, in an idle pipeline."""
-        return latency_cycles(self.units)
+        """Clock cycles from a frame's first input beat to its last output beat, others following; simulated."""
+        return simulate_latency(self.units)
 
     @property
     def resources(self) -> Resources:

@@ -7,7 +7,7 @@ from functools import singledispatch
 
 import numpy as np
 
-from deepdive.hardware.stages import ChannelScale, Dense, GlobalAveragePool, Repack, Stage, Window
+from deepdive.hardware.stages import ChannelScale, Concat, Dense, GlobalAveragePool, Pad, Repack, Stage, Window
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +45,14 @@ def _(stage: ChannelScale) -> Loop:
 
 
 @loop.register
+def _(stage: Concat) -> Loop:
+    steps = np.arange(stage.interval_cycles)
+    turns = steps.reshape(-1, stage.output.groups)
+    a = stage.input_a.groups
+    return Loop(len(steps), (turns[:, :a].ravel(), turns[:, a:].ravel()), steps)
+
+
+@loop.register
 def _(stage: GlobalAveragePool) -> Loop:
     steps = np.arange(stage.input.beats)
     return Loop(len(steps), (steps,), steps[len(steps) - stage.input.groups :])
@@ -57,6 +65,14 @@ def _(stage: Repack) -> Loop:
     if stage.input.lanes > stage.output.lanes:
         return Loop(len(steps), (steps[::parts],), steps)
     return Loop(len(steps), (steps,), steps[parts - 1 :: parts])
+
+
+@loop.register
+def _(stage: Pad) -> Loop:
+    top, left, _, _ = stage.padding
+    rows, columns = np.arange(stage.input.height) + top, np.arange(stage.input.width) + left
+    taken = beats(rows, columns, stage.output.width, stage.output.groups)
+    return Loop(stage.interval_cycles, (taken,), np.arange(stage.interval_cycles))
 
 
 @loop.register

@@ -91,26 +91,44 @@ def simulate_pipeline(units: Sequence[Unit], *, frames: int = 4, pipeline: int =
     CheckFailed
         When the FIFOs are too shallow and nothing moves any more.
     """
-    stages = [stage for unit in units for stage in unit.stages]
-    times = Times(stages, frames + BEHIND)
-    nodes = [Node(stage, times, frames + BEHIND, pipeline) for stage in stages]
-    # In every cycle before the end at least one stage moves, or none ever will again.
-    most = sum((frames + BEHIND) * node.steps + pipeline for node in nodes)
-    for count in range(PASSES):
-        order = nodes if count % 2 == 0 else nodes[::-1]
-        if not sum([node.update() for node in order]):
-            break
-        if times.last > most:
-            raise CheckFailed("The pipeline stands still: a FIFO is too shallow, and stages wait for each other.")
-    else:
-        raise CheckFailed(f"The pipeline's simulation found no schedule in {PASSES} passes; its FIFOs are too shallow.")
-    sink = stages[-1].outputs[0]
+    nodes, times = scheduled(units, frames + BEHIND, pipeline)
+    streams = [stream for node in nodes for stream in node.stage.outputs]
+    sink = nodes[-1].stage.outputs[0]
     ends = times.written[sink.name][sink.beats - 1 :: sink.beats][:frames]
     return Pipeline(
         frame_ends=tuple(int(end) for end in ends),
         stages=tuple(node.activity(frames - 2) for node in nodes),
-        peak={stream.name: times.peak(stream) for stage in stages for stream in stage.outputs if stream is not sink},
+        peak={stream.name: times.peak(stream) for stream in streams if stream is not sink},
     )
+
+
+def simulate_latency(units: Sequence[Unit]) -> int:
+    """Clock cycles from a frame's first beat in to its last beat out, of the first frame; others follow it.
+
+    Raises
+    ------
+    CheckFailed
+        When the FIFOs are too shallow and nothing moves any more.
+    """
+    nodes, times = scheduled(units, 1 + BEHIND, PIPELINE_CYCLES)
+    sink = nodes[-1].stage.outputs[0]
+    return int(times.written[sink.name][sink.beats - 1])
+
+
+def scheduled(units: Sequence[Unit], frames: int, pipeline: int) -> tuple[list[Node], Times]:
+    """Stages, and the cycle of every beat of `frames` frames."""
+    stages = [stage for unit in units for stage in unit.stages]
+    times = Times(stages, frames)
+    nodes = [Node(stage, times, frames, pipeline) for stage in stages]
+    # In every cycle before the end at least one stage moves, or none ever will again.
+    most = sum(frames * node.steps + int(node.loop.writes[-1]) + pipeline for node in nodes)
+    for count in range(PASSES):
+        order = nodes if count % 2 == 0 else nodes[::-1]
+        if not sum([node.update() for node in order]):
+            return nodes, times
+        if times.last > most:
+            raise CheckFailed("The pipeline stands still: a FIFO is too shallow, and stages wait for each other.")
+    raise CheckFailed(f"The pipeline's simulation found no schedule in {PASSES} passes; its FIFOs are too shallow.")
 
 
 class Times:
@@ -136,6 +154,32 @@ class Times:
         return int((np.arange(1, len(written) + 1) - gone).max())
 
 
+@dataclass(frozen=True, eq=False)
+class Before:
+    """How many events of one list lie at or before each event of another, in a frame; frame after frame the same.
+
+    ``count * (frame + frames) + position``, within what there is, for each own event: int32 (events,) each.
+    """
+
+    count: int
+    frames: np.ndarray
+    position: np.ndarray
+
+    @classmethod
+    def of(cls, own: np.ndarray, other: np.ndarray, steps: int) -> Before:
+        """Of two ascending lists of steps in a frame of `steps`."""
+        frames, within = np.divmod(own - other[0], np.int32(steps))
+        position = np.cumsum(np.bincount(other - other[0], minlength=steps), dtype=np.int32)[within]
+        return cls(len(other), frames, position)
+
+    def latest(self, waits: np.ndarray, frames: int) -> np.ndarray:
+        """The wait of the last of them, 1 where there is none; `waits` is of all frames."""
+        found = self.position + np.int32(self.count) * self.frames - 1
+        rows = (np.arange(frames, dtype=np.int32) * self.count)[:, None]
+        index = (rows + found).ravel()
+        return np.where(index >= 0, waits.take(index, mode="clip"), 1)
+
+
 class Node:
     """One stage at work."""
 
@@ -147,14 +191,20 @@ class Node:
         flushes = vector and isinstance(stage, Dense | Table | Repack)
         # A rigid pipeline gives in a later step, one that flushes in a later cycle.
         self.later, self.late = (0, pipeline) if flushes else (pipeline, 0)
+        self.lists = [steps.astype(np.int32) for steps in (*self.loop.reads, self.loop.writes + self.later)]
+        self.before = {
+            (own, other): Before.of(self.lists[own], self.lists[other], self.steps)
+            for own in range(len(self.lists))
+            for other in range(len(self.lists))
+            if own != other
+        }
         self.seen: list[np.ndarray] = []
 
     @property
     def events(self) -> list[np.ndarray]:
         """Steps of all frames: reads of each input, then writes. Made anew each time, since they are large."""
-        starts = (np.arange(self.frames) * self.steps)[:, None]
-        lists = (*self.loop.reads, self.loop.writes + self.later)
-        return [(starts + steps).ravel().astype(np.int32) for steps in lists]
+        starts = (np.arange(self.frames, dtype=np.int32) * self.steps)[:, None]
+        return [(starts + steps).ravel() for steps in self.lists]
 
     def waits(self, events: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The least delay that each list of events asks for, as running maxima."""
@@ -182,14 +232,9 @@ class Node:
         self.seen = seen
         events = self.events
         waits = self.waits(events)
-        delays = []
-        for own, wait in zip(events, waits, strict=True):
-            delay = wait
-            for steps, other in zip(events, waits, strict=True):
-                if other is not wait:
-                    before = np.searchsorted(steps, own, side="right")  # how many of the others lie at or before
-                    delay = np.maximum(delay, np.where(before > 0, other[before - 1], 1))
-            delays.append(delay)
+        delays = list(waits)
+        for (own, other), before in self.before.items():
+            delays[own] = np.maximum(delays[own], before.latest(waits[other], self.frames))
         changed = False
         for stream, steps, delay in zip(self.stage.inputs, events[:-1], delays[:-1], strict=True):
             changed |= replaced(self.times.read, stream.name, steps + delay)
