@@ -310,7 +310,7 @@ class Pair(nn.Module):
 
 MAPPED = (
     "has no integer form; DeepDive maps Conv2d, Linear, BatchNorm, ZeroPad2d, add, ReLU, ReLU6, Hardtanh, Hardswish, "
-    "SiLU, Hardsigmoid, Sigmoid, global average pooling, squeeze-excite, flatten and Dropout."
+    "SiLU, Hardsigmoid, Sigmoid, average and max pooling, channel concatenation, squeeze-excite, flatten and Dropout."
 )
 SHARED = nn.Conv2d(4, 4, 1)
 
@@ -342,16 +342,32 @@ SHARED = nn.Conv2d(4, 4, 1)
             "'1' is BatchNorm2d, which keeps no running statistics; use track_running_stats=True.",
         ),
         (
-            nn.Sequential(nn.ZeroPad2d(1), nn.ReLU()),
-            "'1' is ReLU, which reads a zero-padded map that is no convolution's input; pad right before a Conv2d.",
+            nn.Sequential(nn.ConstantPad2d(1, -INFINITY), nn.Conv2d(4, 4, 3)),
+            "'1' is Conv2d, which reads a map padded with -inf; only a max pool can.",
         ),
         (
             nn.Sequential(nn.ConstantPad2d(1, 0.5), nn.Conv2d(4, 4, 3)),
             "'0' is ConstantPad2d, which pads with 0.5; pad with zeros.",
         ),
         (
-            nn.Sequential(nn.Conv2d(4, 4, 1), nn.AvgPool2d(2)),
-            "'1' is AvgPool2d, which pools part of the map; pool all of it, or use a strided depthwise Conv2d.",
+            nn.Sequential(nn.Conv2d(4, 4, 1), nn.AvgPool2d(3, 2, 1, ceil_mode=True)),
+            "'1' is AvgPool2d, which has ceil_mode and divides by what its padding holds; use count_include_pad=False.",
+        ),
+        (
+            nn.Sequential(nn.Conv2d(4, 4, 1), nn.AvgPool2d(2, divisor_override=3)),
+            "'1' is AvgPool2d, which has a divisor_override; divide by the window's size, and scale what follows.",
+        ),
+        (
+            nn.Sequential(nn.Conv2d(4, 4, 1), nn.AdaptiveAvgPool2d(5)),
+            "'1' is AdaptiveAvgPool2d, which makes 5x5 of 6x8 with windows of several sizes; choose divisors.",
+        ),
+        (
+            nn.Sequential(nn.Conv2d(4, 4, 1), nn.MaxPool2d(2, dilation=2)),
+            "'1' is MaxPool2d, which has a dilation; use dilation 1 and a larger kernel.",
+        ),
+        (
+            lambda net, x: torch.cat([x, x], dim=2),
+            "'Net' is cat, which joins another axis than the channels; use dim=1.",
         ),
         (
             lambda net, x: x + x.mean((2, 3), keepdim=True),

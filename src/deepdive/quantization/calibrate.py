@@ -77,17 +77,24 @@ def calibrate(
 
 def fit_ranges(model: QuantizedModel, images: Tensor, how: Calibration, progress: Progress | None) -> None:
     """Choose the range of every feature map from the float network's values."""
-    observers = {layer.name: RangeObserver() for layer in model}
+    # Layers that share a quantizer share what is seen.
+    observers = {layer.output: RangeObserver() for layer in model}
     for number, see in enumerate((RangeObserver.see_extremes, RangeObserver.see_values), 1):
         for count, layer, x in real_maps(model, images):
-            see(observers[layer.name], x)
+            see(observers[layer.output], x)
             if progress and layer is model.layers[-1]:
                 progress(f"ranges, pass {number} of 2: {count} of {len(images)} images")
-    for layer in model:
-        method = how.ranges or RangeMethod("minmax" if layer.output.bits == 8 else "mse")
-        if layer is model.layers[-1]:
+        for layer in model:
+            if not observers[layer.output].finite:
+                raise DeepDiveError(
+                    f"'{layer.name}' gives NaN or infinity on the images; check the weights and the images."
+                )
+    *_, last = model
+    for quantizer, observer in observers.items():
+        method = how.ranges or RangeMethod("minmax" if quantizer.bits == 8 else "mse")
+        if quantizer is last.output:
             method = how.output_ranges
-        layer.output.set_range(*observers[layer.name].choose(method, layer.output.bits))
+        quantizer.set_range(*observer.choose(method, quantizer.bits))
 
 
 def real_maps(model: QuantizedModel, images: Tensor) -> Iterator[tuple[int, QuantizedLayer, Tensor]]:

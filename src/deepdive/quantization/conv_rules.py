@@ -37,10 +37,8 @@ def conv(fuser: Fuser, node: fx.Node, weight: Tensor, bias: Tensor | None, setti
     source: Any = node.args[0]
     if not fuser.is_map(source):
         raise fuser.refuse(node, "convolves something that is no feature map")
-    value = fuser.values[source]
-    if value.averaged:
-        raise fuser.refuse(node, "reads a mean over one axis; average over height and width together")
     kernel = (weight.shape[2], weight.shape[3])
+    value = spendable(fuser, node, source, kernel)
     top, left, bottom, right = conv_padding(padding, kernel)
     pads = tuple(a + b for a, b in zip(value.padding, (top, left, bottom, right), strict=True))
     if max(pads[0], pads[2]) >= kernel[0] or max(pads[1], pads[3]) >= kernel[1]:
@@ -56,6 +54,15 @@ def conv(fuser: Fuser, node: fx.Node, weight: Tensor, bias: Tensor | None, setti
         groups=groups,
     )
     fuser.add(node, layer)
+
+
+def spendable(fuser: Fuser, node: fx.Node, source: fx.Node, kernel: tuple[int, int]) -> Value:
+    """What a convolution reads, with the zeros around it that it can take as its own padding."""
+    value = fuser.values[source]
+    top, left, bottom, right = value.padding
+    if value.averaged or value.fill != 0 or max(top, bottom) >= kernel[0] or max(left, right) >= kernel[1]:
+        return fuser.value(node, source)
+    return value
 
 
 def conv_padding(padding: int | tuple[int, ...] | str, kernel: tuple[int, int]) -> tuple[int, int, int, int]:
@@ -137,14 +144,17 @@ def pad_function(fuser: Fuser, node: fx.Node) -> None:
 
 def pad(fuser: Fuser, node: fx.Node, amounts: tuple[int, ...], fill: float) -> None:
     """Zeros that the next convolution spends; `amounts` are (left, right, top, bottom), as torch orders them."""
-    if fill != 0:
+    if fill not in (0, float("-inf")):
         raise fuser.refuse(node, f"pads with {fill}; pad with zeros")
     left, right, top, bottom = (*amounts, 0, 0)[:4] if len(amounts) == 2 else amounts
     if min(left, right, top, bottom) < 0:
         raise fuser.refuse(node, "pads by a negative number, which crops; use a stride or a smaller input")
-    value = fuser.values[node.all_input_nodes[0]]
+    source = node.all_input_nodes[0]
+    value = fuser.values[source]
+    if any(value.padding) and value.fill != fill:
+        value = fuser.value(node, source)
     old = value.padding
-    fuser.alias(node, Value(value.layer, (old[0] + top, old[1] + left, old[2] + bottom, old[3] + right)))
+    fuser.alias(node, Value(value.layer, (old[0] + top, old[1] + left, old[2] + bottom, old[3] + right), fill))
 
 
 def as_batch_norm(

@@ -12,9 +12,11 @@ from deepdive.errors import UnsupportedLayer
 from deepdive.quantization.plan import (
     INPUT,
     AddLayer,
+    AvgPoolLayer,
     Clip,
     ConvLayer,
     Layer,
+    PadLayer,
     Plan,
     PoolLayer,
     ScaleLayer,
@@ -25,7 +27,7 @@ from deepdive.quantization.trace import attribute
 
 MAPPED = (
     "Conv2d, Linear, BatchNorm, ZeroPad2d, add, ReLU, ReLU6, Hardtanh, Hardswish, SiLU, Hardsigmoid, Sigmoid, "
-    "global average pooling, squeeze-excite, flatten and Dropout"
+    "average and max pooling, channel concatenation, squeeze-excite, flatten and Dropout"
 )
 
 
@@ -34,10 +36,14 @@ Rule = Callable[["Fuser", fx.Node], None]
 
 @dataclass(frozen=True)
 class Value:
-    """What one node of the graph stands for: the output of a layer, perhaps with zeros around it not yet spent."""
+    """What one node of the graph stands for: the output of a layer, perhaps with a frame around it not yet spent.
+
+    The frame is of zeros, or (`fill`) of minus infinity for a max pool.
+    """
 
     layer: str
     padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+    fill: float = 0.0
     averaged: tuple[int, ...] = ()  # spatial axes already averaged, for mean(3).mean(2)
 
 
@@ -58,12 +64,14 @@ class Fuser:
         return self.traced.get_submodule(str(node.target))
 
     def value(self, node: fx.Node, argument: Any) -> Value:
-        """What an argument of `node` stands for; refuses numbers and unspent padding."""
+        """What an argument of `node` stands for; refuses numbers. Zeros around it become a layer of their own."""
         if not isinstance(argument, fx.Node) or argument not in self.values:
             raise self.refuse(node, "combines the feature map with a tensor that is not one; use feature maps alone")
         value = self.values[argument]
         if any(value.padding):
-            raise self.refuse(node, "reads a zero-padded map that is no convolution's input; pad right before a Conv2d")
+            if value.fill != 0:
+                raise self.refuse(node, f"reads a map padded with {value.fill}; only a max pool can")
+            value = self.values[argument] = Value(self.frame(argument, value))
         if value.averaged:
             raise self.refuse(node, "reads a mean over one axis; average over height and width together")
         return value
@@ -123,6 +131,17 @@ class Fuser:
         self.layers[layer.name] = layer
         self.values[node] = Value(layer.name)
 
+    def frame(self, node: fx.Node, value: Value) -> str:
+        """Append a layer for the zeros that `node` put around a map; its name."""
+        channels, height, width = self.shape(value.layer)
+        top, left, bottom, right = value.padding
+        shape = (channels, height + top + bottom, width + left + right)
+        layer = PadLayer(
+            self.name(node, "" if node.op == "call_module" else "pad"), [value.layer], shape, value.padding
+        )
+        self.layers[layer.name] = layer
+        return layer.name
+
     def alias(self, node: fx.Node, value: Value) -> None:
         """`node` changes nothing."""
         self.values[node] = value
@@ -131,7 +150,7 @@ class Fuser:
         """Join a clip to the layer before it, or make it a table where that layer is read by others too."""
         value = self.value(node, argument)
         layer = self.sole_layer(argument)
-        if isinstance(layer, ConvLayer | AddLayer | PoolLayer | ScaleLayer):
+        if isinstance(layer, ConvLayer | AddLayer | PoolLayer | AvgPoolLayer | ScaleLayer):
             before = layer.clip or Clip(float("-inf"), float("inf"))
             layer.clip = Clip(min(max(before.low, clip.low), clip.high), max(min(before.high, clip.high), clip.low))
             self.alias(node, value)

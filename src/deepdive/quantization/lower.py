@@ -11,7 +11,20 @@ from torch import Tensor
 from deepdive.errors import CheckFailed
 from deepdive.qnet.feature_map import FeatureMap
 from deepdive.qnet.graph import QNet
-from deepdive.qnet.ops import Add, ChannelScale, Conv, GlobalAvgPool, Linear, Node, Requantize, Table
+from deepdive.qnet.ops import (
+    Add,
+    AvgPool,
+    ChannelScale,
+    Concat,
+    Conv,
+    GlobalAvgPool,
+    Linear,
+    MaxPool,
+    Node,
+    Pad,
+    Requantize,
+    Table,
+)
 from deepdive.qnet.preprocess import Preprocess
 from deepdive.quantization.grid import Codes, Dyadic, Grid
 from deepdive.quantization.modules import (
@@ -24,6 +37,7 @@ from deepdive.quantization.modules import (
 )
 from deepdive.quantization.plan import INPUT
 from deepdive.quantization.prepare import QuantizedModel
+from deepdive.quantization.window_modules import QuantizedAvgPool, QuantizedConcat, QuantizedMaxPool, QuantizedPad
 
 
 @dataclass(frozen=True)
@@ -82,6 +96,15 @@ def lower_layer(layer: QuantizedLayer, grids: list[Grid]) -> Node:
             )
         case QuantizedPool():
             return GlobalAvgPool(layer.inputs[0], feature_map(layer), requantize(layer, layer.factor(grids[0])))
+        case QuantizedMaxPool():
+            return MaxPool(layer.inputs[0], feature_map(layer), layer.kernel, layer.stride, layer.padding)
+        case QuantizedAvgPool():
+            mean = requantize(layer, layer.factor(grids[0]))
+            return AvgPool(layer.inputs[0], feature_map(layer), mean, layer.kernel, layer.stride, layer.padding)
+        case QuantizedConcat():
+            return Concat((layer.inputs[0], layer.inputs[1]), feature_map(layer))
+        case QuantizedPad():
+            return Pad(layer.inputs[0], feature_map(layer), layer.padding)
         case QuantizedScale():
             how = requantize(layer, layer.factor(*grids))
             return ChannelScale((layer.inputs[0], layer.inputs[1]), feature_map(layer), how)

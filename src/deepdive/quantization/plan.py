@@ -63,6 +63,38 @@ class PoolLayer(Layer):
 
 
 @dataclass
+class MaxPoolLayer(Layer):
+    """Largest value of each window; `padding` is (top, left, bottom, right) and never wins."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+
+
+@dataclass
+class AvgPoolLayer(Layer):
+    """Mean of each window, then a clip; padding counts as zeros, or (not `counts_padding`) not at all."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+    counts_padding: bool = True
+    clip: Clip | None = None
+
+
+@dataclass
+class ConcatLayer(Layer):
+    """Channels of two maps side by side."""
+
+
+@dataclass
+class PadLayer(Layer):
+    """A map within a frame of zeros, where no convolution can hold it; `padding` is (top, left, bottom, right)."""
+
+    padding: tuple[int, int, int, int]
+
+
+@dataclass
 class ScaleLayer(Layer):
     """Map (C, H, W) times factors (C, 1, 1), then a clip."""
 

@@ -22,9 +22,29 @@ from deepdive.quantization.modules import (
     QuantizedScale,
     QuantizedTable,
 )
-from deepdive.quantization.plan import INPUT, AddLayer, ConvLayer, Layer, Plan, PoolLayer, ScaleLayer, TableLayer
+from deepdive.quantization.plan import (
+    INPUT,
+    AddLayer,
+    AvgPoolLayer,
+    ConcatLayer,
+    ConvLayer,
+    Layer,
+    MaxPoolLayer,
+    PadLayer,
+    Plan,
+    PoolLayer,
+    ScaleLayer,
+    TableLayer,
+)
 from deepdive.quantization.qconfig import QConfig
 from deepdive.quantization.trace import trace
+from deepdive.quantization.window_modules import (
+    QuantizedAvgPool,
+    QuantizedConcat,
+    QuantizedMaxPool,
+    QuantizedPad,
+    share_quantizers,
+)
 
 T = TypeVar("T")
 
@@ -43,6 +63,7 @@ class QuantizedModel(nn.Module):
         self.input_shape = plan.input_shape
         self.pixels = pixels
         self.layers = nn.ModuleList(make(layer, plan, pixels, bits[layer.name]) for layer in plan.layers)
+        share_quantizers(self)
 
     def __iter__(self) -> Iterator[QuantizedLayer]:
         """The layers in order of execution."""
@@ -133,6 +154,14 @@ def make(layer: Layer, plan: Plan, pixels: Pixels, bits: Bits) -> QuantizedLayer
         case PoolLayer():
             _, height, width = next(one.shape for one in plan.layers if one.name == layer.inputs[0])
             return QuantizedPool(layer, bits, height * width)
+        case MaxPoolLayer():
+            return QuantizedMaxPool(layer, bits)
+        case AvgPoolLayer():
+            return QuantizedAvgPool(layer, bits)
+        case ConcatLayer():
+            return QuantizedConcat(layer, bits)
+        case PadLayer():
+            return QuantizedPad(layer, bits)
         case ScaleLayer():
             return QuantizedScale(layer, bits)
         case TableLayer():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -44,11 +45,14 @@ class RangeObserver:
 
     def __init__(self) -> None:
         self.low, self.high = float("inf"), float("-inf")
+        self.finite = True
         self.counts = torch.zeros(BINS, dtype=torch.float64)
 
     def see_extremes(self, x: Tensor) -> None:
         """First pass."""
-        self.low, self.high = min(self.low, float(x.min())), max(self.high, float(x.max()))
+        low, high = float(x.min()), float(x.max())  # NaN if one value is
+        self.finite = self.finite and math.isfinite(low) and math.isfinite(high)
+        self.low, self.high = min(self.low, low), max(self.high, high)
 
     def see_values(self, x: Tensor) -> None:
         """Second pass."""

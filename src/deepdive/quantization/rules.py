@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
-from deepdive.quantization import conv_rules
-from deepdive.quantization.fuser import Fuser, Rule, Value, argument, operation, pair
+from deepdive.quantization import conv_rules, window_rules
+from deepdive.quantization.fuser import Fuser, Rule, Value, argument, operation
 from deepdive.quantization.plan import AddLayer, Clip, PoolLayer, ScaleLayer, TableLayer
 from deepdive.quantization.trace import REMOVED_CLASSES
 
@@ -148,34 +148,6 @@ def gate(fuser: Fuser, node: fx.Node, names: list[str]) -> bool:
 # Shapes.
 
 
-def pool_module(fuser: Fuser, node: fx.Node) -> None:
-    pool(fuser, node)
-
-
-def pool(fuser: Fuser, node: fx.Node) -> None:
-    """Average pooling that leaves one pixel."""
-    value = fuser.value(node, node.args[0])
-    channels, height, width = fuser.shape(value.layer)
-    if fuser.output_shape(node)[1:] != (1, 1) or partial_window(fuser, node, (height, width)):
-        raise fuser.refuse(node, "pools part of the map; pool all of it, or use a strided depthwise Conv2d")
-    if (height, width) == (1, 1):
-        fuser.alias(node, value)
-    else:
-        fuser.add(
-            node,
-            PoolLayer(fuser.name(node, "" if node.op == "call_module" else "pool"), [value.layer], (channels, 1, 1)),
-        )
-
-
-def partial_window(fuser: Fuser, node: fx.Node, size: tuple[int, int]) -> bool:
-    """Whether AvgPool2d's window is not the whole map."""
-    if node.op == "call_module":
-        window = getattr(fuser.module(node), "kernel_size", size)
-    else:
-        window = argument(node, 1, "kernel_size", size) if operation(node) == "avg_pool2d" else size
-    return pair(window) != size
-
-
 def mean(fuser: Fuser, node: fx.Node) -> None:
     """Mean over both spatial axes, at once or one after the other."""
     source: Any = node.args[0]
@@ -255,8 +227,10 @@ MODULES: dict[type[nn.Module], Rule] = {
     nn.ELU: curve_module,
     nn.Mish: curve_module,
     nn.LeakyReLU: curve_module,
-    nn.AdaptiveAvgPool2d: pool_module,
-    nn.AvgPool2d: pool_module,
+    nn.AdaptiveAvgPool2d: window_rules.adaptive_avg_pool,
+    nn.AdaptiveMaxPool2d: window_rules.adaptive_max_pool,
+    nn.AvgPool2d: window_rules.avg_pool,
+    nn.MaxPool2d: window_rules.max_pool,
     nn.Flatten: reshape,
     nn.Dropout: identity,
     nn.Dropout2d: identity,
@@ -283,8 +257,12 @@ FUNCTIONS: dict[str, Rule] = {
     "div": arithmetic,
     "truediv": arithmetic,
     "itruediv": arithmetic,
-    "adaptive_avg_pool2d": pool,
-    "avg_pool2d": pool,
+    "adaptive_avg_pool2d": window_rules.adaptive_avg_pool,
+    "adaptive_max_pool2d": window_rules.adaptive_max_pool,
+    "avg_pool2d": window_rules.avg_pool,
+    "max_pool2d": window_rules.max_pool,
+    "cat": window_rules.concat,
+    "concat": window_rules.concat,
     "mean": mean,
     "flatten": reshape,
     "view": reshape,
