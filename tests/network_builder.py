@@ -163,9 +163,9 @@ class NetworkBuilder:
         how = self.requantize(output, replace(numbers, per_channel=False), spread)
         return self.add_node(ChannelScale((x.name, factors.name), output, how))
 
-    def table(self, name: str, x: FeatureMap, numbers: Numbers) -> FeatureMap:
-        """Any function of one code."""
-        output = numbers.output(name, x.shape, self.scale())
+    def table(self, name: str, x: FeatureMap, numbers: Numbers, scale: float | None = None) -> FeatureMap:
+        """Any function of one code; the output's scale is drawn when none is asked for."""
+        output = numbers.output(name, x.shape, self.scale() if scale is None else scale)
         values = self.rng.integers(output.q_min, output.q_max, 1 << x.bits, endpoint=True)
         return self.add_node(Table(x.name, output, values.astype(output.dtype)))
 

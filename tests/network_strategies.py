@@ -219,3 +219,28 @@ def separable_networks(draw: st.DrawFn, excited: bool = False) -> QNet:
         activations=formats,
     )
     return plan.build(draw(SEEDS))
+
+
+@st.composite
+def branched_networks(draw: st.DrawFn) -> QNet:
+    """Blocks of two or three branches, each in a scale of its own, side by side in one: a filter, or the map itself."""
+    weight_bits = draw(st.integers(2, 8))
+    channels, layers = st.integers(1, 7), draw(numbers())
+    middle = replace(layers, weight_bits=weight_bits)
+    builder = NetworkBuilder(draw(sources((draw(st.integers(4, 9)), draw(st.integers(4, 9)), 3))), draw(SEEDS))
+    x = builder.conv("stem", builder.source, draw(channels), Window.same(3), middle)
+    for index in range(draw(st.integers(1, 2))):
+        common = replace(middle, bits=draw(st.integers(2, 8)), signed=False, zero_point=draw(st.integers(0, 3)))
+        joined: FeatureMap | None = None
+        for number in range(draw(st.integers(2, 3))):
+            name, branch = f"block{index}.branch{number}", x
+            if kernel := draw(st.sampled_from([0, 1, 3, 5])):
+                branch = builder.depthwise(f"{name}.filter", branch, Window.same(kernel), middle)
+                branch = builder.conv(f"{name}.project", branch, draw(channels), Window(), middle)
+            branch = builder.table(f"{name}.scale", branch, common, scale=0.25)
+            joined = builder.concat(f"{name}.join", joined, branch) if joined else branch
+        assert joined is not None
+        x = builder.depthwise(f"block{index}.mix", joined, Window.same(3, draw(st.integers(1, 2))), middle)
+    x = builder.global_avg_pool("pool", x, middle)
+    builder.linear("classifier", x, draw(st.integers(1, 5)), middle)
+    return builder.build()

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from deepdive.hardware.boards import load_board
 from deepdive.qnet import QNet
 from foldings import drawn_design
-from networks import OPERATOR_NETWORKS, SEEDS, random_codes, separable_networks
+from networks import OPERATOR_NETWORKS, SEEDS, branched_networks, random_codes, separable_networks
 
 BOARD = load_board("zcu102")
 EXAMPLES = int(os.environ.get("DEEPDIVE_EXAMPLES", "2"))
@@ -30,6 +30,8 @@ NETWORKS: dict[str, tuple[st.SearchStrategy[QNet], int]] = {
     "scale": (OPERATOR_NETWORKS["ChannelScale"](), 12),
     "max": (OPERATOR_NETWORKS["MaxPool"](), 12),
     "mean": (OPERATOR_NETWORKS["AvgPool"](), 16),
+    "concat": (OPERATOR_NETWORKS["Concat"](), 12),
+    "branches": (branched_networks(), 8),
     "flatten": (OPERATOR_NETWORKS["Flatten"](), 12),
     "pad": (OPERATOR_NETWORKS["Pad"](), 12),
     "table": (OPERATOR_NETWORKS["Table"](), 12),

@@ -10,10 +10,12 @@ from deepdive.hardware.rtl.add import ResidualAddComponent
 from deepdive.hardware.rtl.build import stage_component
 from deepdive.hardware.rtl.channel_scale import ChannelScaleComponent
 from deepdive.hardware.rtl.component import StageComponent
+from deepdive.hardware.rtl.concat import ConcatComponent
 from deepdive.hardware.rtl.flatten import FlattenComponent
 from deepdive.hardware.rtl.max_pool import MaxPoolComponent
 from deepdive.hardware.stages import (
     ChannelScale,
+    Concat,
     Dense,
     Depthwise,
     Fork,
@@ -305,6 +307,19 @@ def channel_scale_case(name: str, seed: int, shape: tuple[int, int, int], lanes:
     wanted = beats(reference(node, (x, factors), codes), lanes)
     component = ChannelScaleComponent(stage, node, (x, factors))
     return StageCase(name, component, tuple(beats(c, lanes) for c in codes), (wanted,))
+
+
+def concat_case(name: str, seed: int, shape: tuple[int, int, int], more: int, lanes: int) -> StageCase:
+    """A map and one of `more` channels."""
+    rng = np.random.default_rng(seed)
+    a, b = FeatureMap("a", shape, 5, True), FeatureMap("b", (*shape[:2], more), 5, True)
+    y = FeatureMap("y", (*shape[:2], shape[2] + more), 5, True)
+    stage = Concat(
+        name=name, node="y", input_a=stream("a", a, lanes), input_b=stream("b", b, lanes), output=stream("c", y, lanes)
+    )
+    codes = random_codes(rng, a), random_codes(rng, b)
+    wanted = beats(reference(ops.Concat(("a", "b"), y), (a, b), codes), lanes)
+    return StageCase(name, ConcatComponent(stage), tuple(beats(c, lanes) for c in codes), (wanted,))
 
 
 def max_pool_case(spec: ConvSpec, lanes: int) -> StageCase:

@@ -14,7 +14,7 @@ from deepdive.errors import DeepDiveError
 from deepdive.hardware.rtl.component import StageComponent
 from deepdive.hardware.rtl.fifo import StreamFifo
 from deepdive.hardware.rtl.memories import memory_module
-from rtl.stage_cases import ConvSpec, add_case, plain_case, window_case
+from rtl.stage_cases import ConvSpec, add_case, concat_case, plain_case, window_case
 
 PREPARE = """read_verilog -sv -formal deepdive_ram.v dut.v check.v
 hierarchy -check -top check
@@ -64,6 +64,7 @@ STAGES = {
     "add": add_case("a", 1, (1, 2, 2), 1),
     "split": plain_case("s", 1, (1, 2, 4), (4, 2)),
     "join": plain_case("j", 1, (1, 2, 4), (2, 4)),
+    "concat": concat_case("c", 1, (1, 2, 2), 4, 2),
     "fork": plain_case("f", 1, (1, 2, 2), (1, 1)),
 }
 

@@ -33,6 +33,7 @@ from rtl.stage_cases import (
     StageCase,
     add_case,
     channel_scale_case,
+    concat_case,
     dense_case,
     depthwise_case,
     flatten_case,
@@ -112,6 +113,8 @@ def cases() -> list[StageCase]:
         max_pool_case(
             ConvSpec("max_pool_signed", 82, (4, 4), (3, 3), (2, 2), (2, 2), bits=(5, 8, 8), signed=(True, True)), 3
         ),
+        concat_case("concat", 85, (3, 2, 4), 6, 2),
+        concat_case("concat_one_group", 86, (2, 2, 3), 3, 3),
         flatten_case("flatten_map", 83, FeatureMap("x", (2, 3, 4), 6, True), 2),
         plain_case("repack_split", 61, (2, 3, 12), (6, 2)),
         plain_case("repack_join", 62, (2, 3, 12), (2, 6)),

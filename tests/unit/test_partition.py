@@ -9,7 +9,6 @@ from hypothesis import HealthCheck, given, settings
 
 from deepdive.compiler.partition import partition
 from deepdive.compiler.plan import UnitPlan
-from deepdive.errors import UnsupportedLayer
 from deepdive.qnet import FeatureMap, QNet
 from networks import Block, NetworkBuilder, Numbers, Separable, Window, four_block_network, separable_networks
 from zoo_networks import efficientnet_lite0, mobilenet_v2
@@ -200,12 +199,14 @@ def test_accumulators_are_as_wide_as_proven() -> None:
     assert not -(1 << (bits - 2)) <= low <= high < 1 << (bits - 2)
 
 
-def test_what_has_no_stage_is_refused_by_name() -> None:
+def test_maps_side_by_side_are_a_body() -> None:
     net = builder()
     x = net.conv("stem", net.source, 8, Window.same(3), PLAIN)
     net.concat("features.1.join", x, x)
-    with pytest.raises(UnsupportedLayer, match=r"'features.1.join' is a Concat, and unit 'body1' has no stage for it"):
-        partition(net.build())
+    body = partition(net.build())[1]
+    assert (body.kind, body.blocks) == ("body", ("features.1.join",))
+    assert [operation.kind for operation in body.operations] == ["fork", "concat"]
+    assert body.operations[1].outputs[0].channels == 16
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -11,6 +11,7 @@ from deepdive.hardware.memory import total
 from deepdive.hardware.resources import Resources
 from deepdive.hardware.stages import (
     AnyStage,
+    Concat,
     Dense,
     Depthwise,
     Fork,
@@ -235,6 +236,17 @@ def test_fork_and_add() -> None:
     assert add.resources().dsp == 0
     with pytest.raises(ValidationError, match="differ in shape or lanes"):
         ResidualAdd(name="add", node="n", input_a=a, input_b=stream((7, 7, 96), 4, "b"), output=x)
+
+
+def test_concat_takes_a_step_a_beat() -> None:
+    a, b = stream((7, 7, 96), 8, "a"), stream((7, 7, 40), 8, "b")
+    stage = Concat(name="concat", node="n", input_a=a, input_b=b, output=stream((7, 7, 136), 8, "y"))
+    assert stage.interval_cycles == 49 * (12 + 5)
+    assert stage.resources().dsp == 0
+    with pytest.raises(ValidationError, match=r"output \(7, 7, 96\) is not \(7, 7, 96\) and \(7, 7, 40\) side by side"):
+        Concat(name="concat", node="n", input_a=a, input_b=b, output=stream((7, 7, 96), 8, "y"))
+    with pytest.raises(ValidationError, match="its three streams differ in lanes or codes"):
+        Concat(name="concat", node="n", input_a=a, input_b=b, output=stream((7, 7, 136), 4, "y"))
 
 
 def test_requantizer_takes_a_second_dsp_beyond_27_bits() -> None:

@@ -110,6 +110,8 @@ def input_depth(edge: Edge, groups: int, room: Room, reader: Operation, folding:
         depth += groups
     if reader.kind == "channel_scale" and edge.height == edge.width == 1:
         depth += groups  # factors are made beat by beat, and read at once
+    if reader.kind == "concat":
+        depth += groups  # a pixel of one map waits while one of the other is handed on
     return depth
 
 

@@ -13,6 +13,7 @@ from deepdive.qnet import (
     Add,
     AvgPool,
     ChannelScale,
+    Concat,
     Conv,
     FeatureMap,
     Flatten,
@@ -201,6 +202,12 @@ def _(node: GlobalAvgPool, namer: Namer, types: tuple[FeatureMap, ...], edges: t
 def _(node: Add, namer: Namer, types: tuple[FeatureMap, ...], edges: tuple[Edge, ...]) -> Iterator[Operation]:
     name = namer("add")
     yield Operation("add", name, edges, (output_edge(name, node.output),), {"node": node.name})
+
+
+@node_operations.register
+def _(node: Concat, namer: Namer, types: tuple[FeatureMap, ...], edges: tuple[Edge, ...]) -> Iterator[Operation]:
+    name = namer("concat")
+    yield Operation("concat", name, edges, (output_edge(name, node.output),), {"node": node.name})
 
 
 @node_operations.register

@@ -128,6 +128,8 @@ def candidates(
     for (i, lanes_in), (o, lanes_out) in product(sources, targets):
         if (lanes_in == lanes_out) != alike or (lanes_in % lanes_out and lanes_out % lanes_in):
             continue
+        if any(lanes_in not in edge.lanes for edge in operation.inputs):
+            continue
         inputs = tuple(edge.stream(lanes_in) for edge in operation.inputs)
         stage = operation.stage(inputs, tuple(edge.stream(lanes_out) for edge in operation.outputs), NO_FOLDING)
         if operation.hurry * stage.interval_cycles <= limits.slowest:

@@ -21,10 +21,8 @@ from collections.abc import Sequence
 
 from deepdive.compiler.operations import unit_operations
 from deepdive.compiler.plan import Edge, UnitPlan
-from deepdive.errors import UnsupportedLayer
 from deepdive.hardware.units import UnitKind
 from deepdive.qnet import (
-    Add,
     AvgPool,
     ChannelScale,
     Conv,
@@ -38,7 +36,6 @@ from deepdive.qnet import (
     Table,
 )
 
-SUPPORTED = (Conv, Linear, Add, ChannelScale, GlobalAvgPool, MaxPool, AvgPool, Flatten, Pad, Table)
 LETTERS: dict[type, str] = {
     GlobalAvgPool: "g",
     MaxPool: "m",
@@ -59,13 +56,7 @@ PATTERNS: tuple[tuple[UnitKind, re.Pattern[str]], ...] = (
 
 
 def partition(net: QNet) -> tuple[UnitPlan, ...]:
-    """Units in order of the data flow; every node of the network is in exactly one.
-
-    Raises
-    ------
-    UnsupportedLayer
-        Naming the node and its unit, when there is no stage for it.
-    """
+    """Units in order of the data flow; every node of the network is in exactly one."""
     groups = grouped(cut(net))
     counts = Counter(kind for kind, _ in groups)
     seen: Counter[UnitKind] = Counter()
@@ -75,21 +66,10 @@ def partition(net: QNet) -> tuple[UnitPlan, ...]:
     for kind, nodes in groups:
         seen[kind] += 1
         name = f"{kind}{seen[kind]}" if counts[kind] > 1 or kind == "body" else kind
-        check_supported(nodes, name)
         operations = unit_operations(net, name, nodes, input_map, edge)
         plans.append(UnitPlan(name, kind, input_map, tuple(node.name for node in nodes), operations))
         edge, input_map = operations[-1].outputs[0], nodes[-1].name
     return tuple(plans)
-
-
-def check_supported(nodes: Sequence[Node], unit: str) -> None:
-    """Refuse a node that no stage computes."""
-    for node in nodes:
-        if not isinstance(node, SUPPORTED):
-            raise UnsupportedLayer(
-                f"'{node.name}' is a {type(node).__name__}, and unit '{unit}' has no stage for it; use Conv, Linear, "
-                "Add, ChannelScale, GlobalAvgPool, MaxPool, AvgPool, Flatten, Pad and Table."
-            )
 
 
 def cut(net: QNet) -> list[tuple[Node, ...]]:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 from deepdive.hardware.stages import (
     AnyStage,
     ChannelScale,
+    Concat,
     Dense,
     Depthwise,
     Flatten,
@@ -36,6 +38,7 @@ STAGES: dict[str, Callable[..., AnyStage]] = {
     "add": ResidualAdd,
     "global_avg_pool": GlobalAveragePool,
     "channel_scale": ChannelScale,
+    "concat": Concat,
     "max_pool": WindowPool,
     "avg_pool": WindowPool,
     "flatten": Flatten,
@@ -47,11 +50,18 @@ STAGES: dict[str, Callable[..., AnyStage]] = {
 PORTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "add": (("input_a", "input_b"), ("output",)),
     "channel_scale": (("input", "factors"), ("output",)),
+    "concat": (("input_a", "input_b"), ("output",)),
     "fork": (("input",), ("output_a", "output_b")),
 }
 DENSE = ("conv", "pointwise", "linear")
-JOINS = ("add", "channel_scale")
+JOINS = ("add", "channel_scale", "concat")
 """Operations that read two edges, at the same lanes."""
+
+
+@cache
+def lanes_of(channels: int) -> tuple[int, ...]:
+    """Every number of lanes that divides the channels, ascending."""
+    return tuple(n for n in range(1, channels + 1) if channels % n == 0)
 
 
 @dataclass(frozen=True)
@@ -88,7 +98,7 @@ class Edge:
     @property
     def lanes(self) -> tuple[int, ...]:
         """Every number of lanes that divides the channels, ascending."""
-        return tuple(n for n in range(1, self.channels + 1) if self.channels % n == 0)
+        return lanes_of(self.channels)
 
 
 @dataclass(frozen=True)

@@ -131,13 +131,15 @@ class Step:
     others: tuple[str, ...]
     best: np.ndarray | None  # (others..., target): index of the best source; None: all lanes are the same
     which: np.ndarray  # (source, target) or (lanes,): the option taken, -1 for none
+    places: tuple[np.ndarray, ...] = ()  # with best None: index of those lanes among each source's, then a target's
 
     def back(self, at: dict[str, int]) -> int:
         """Set the lanes of the sources in `at`; return the option taken."""
         target = at[self.targets[0]]
         if self.best is None:
-            at.update(dict.fromkeys(self.sources, target))
-            return int(self.which[target])
+            lane = int(np.searchsorted(self.places[-1], target))
+            at.update({name: int(place[lane]) for name, place in zip(self.sources, self.places, strict=False)})
+            return int(self.which[lane])
         source = int(self.best[(*(at[name] for name in self.others), target)])
         at[self.sources[0]] = source
         return int(self.which[source, target])
@@ -205,30 +207,31 @@ class Table:
         """An operation with the same lanes on all its edges: the diagonal of its inputs to that of its outputs."""
         sources = tuple(taken(edge) for edge in operation.inputs)
         targets = tuple(edge.name for edge in operation.outputs)
-        size = len(operation.inputs[0].lanes)
-        costs, which = self.spread(found, (size, size))
-        price = np.diagonal(costs).copy()
+        *before, after = common_places((*operation.inputs, operation.outputs[0]))
+        costs, which = self.spread(found, (len(operation.inputs[0].lanes), len(operation.outputs[0].lanes)))
+        price = costs[before[0], after]
         if operation.kind in JOINS:
             price += self.join_fifos(operation) @ self.question.prices
         others = [name for name in self.axes if name not in sources]
         table = np.moveaxis(self.cost, [self.axes.index(name) for name in sources], range(-len(sources), 0))
-        if len(sources) == 2:
-            table = np.diagonal(table, axis1=-2, axis2=-1)
-        table = table + price
-        if len(targets) == 2:
-            wide = np.full((*table.shape, size), np.inf)
-            wide[..., np.arange(size), np.arange(size)] = table
-            table = wide
-        self.cost = table
-        self.steps.append(Step(index, sources, targets, tuple(others), None, np.diagonal(which)))
+        sizes = [len(edge.lanes) for edge in operation.outputs]
+        wide: np.ndarray = np.full((*table.shape[: len(others)], *sizes), np.inf)
+        taken_lanes: Any = (..., *before)
+        given_lanes: Any = (..., *[after] * len(targets))
+        wide[given_lanes] = table[taken_lanes] + price
+        self.cost = wide
+        self.steps.append(Step(index, sources, targets, tuple(others), None, which[before[0], after], (*before, after)))
         self.axes = [*others, *targets]
 
     def join_fifos(self, operation: Operation) -> np.ndarray:
-        """Cost of both FIFOs in front of a join: (lanes, len(KINDS))."""
-        fifos = (
-            self.search.fifos(edge, self.question.skips.get(edge.name, NO_ROOM), operation) for edge in operation.inputs
-        )
-        return np.sum(list(fifos), axis=0)
+        """Cost of both FIFOs in front of a join for all lanes that its edges share: (lanes, len(KINDS))."""
+        places = common_places((*operation.inputs, operation.outputs[0]))
+        rooms = [self.question.skips.get(edge.name, NO_ROOM) for edge in operation.inputs]
+        fifos = [
+            self.search.fifos(edge, room, operation)[place]
+            for edge, room, place in zip(operation.inputs, rooms, places, strict=False)
+        ]
+        return np.sum(fifos, axis=0)
 
     def trace(self) -> Folding:
         """From the cheapest end back to the image."""
@@ -246,7 +249,7 @@ class Table:
             costs += found.costs[option]
             foldings[step.operation] = found.foldings[option]
             if operation.kind in JOINS:
-                costs += self.join_fifos(operation)[at[step.targets[0]]]
+                costs += self.join_fifos(operation)[np.searchsorted(step.places[-1], at[step.targets[0]])]
         choices = tuple(
             Choice(
                 arriving=tuple(edge.lanes[at[edge.name]] for edge in operation.inputs),
@@ -257,6 +260,12 @@ class Table:
             for index, operation in enumerate(self.search.operations)
         )
         return Folding(choices, costs)
+
+
+def common_places(edges: Sequence[Edge]) -> list[np.ndarray]:
+    """For each edge the indices, among its lanes, of those that all of them have; ascending."""
+    common = sorted(set.intersection(*(set(edge.lanes) for edge in edges)))
+    return [np.array([edge.lanes.index(lanes) for lanes in common], dtype=np.intp) for edge in edges]
 
 
 def taken(edge: Edge) -> str:

@@ -6,6 +6,7 @@ from deepdive.errors import DeepDiveError
 from deepdive.hardware.rtl.add import ResidualAddComponent
 from deepdive.hardware.rtl.channel_scale import ChannelScaleComponent
 from deepdive.hardware.rtl.component import StageComponent
+from deepdive.hardware.rtl.concat import ConcatComponent
 from deepdive.hardware.rtl.dense import DenseComponent
 from deepdive.hardware.rtl.depthwise import DepthwiseComponent
 from deepdive.hardware.rtl.flatten import FlattenComponent
@@ -17,6 +18,7 @@ from deepdive.hardware.rtl.table import TableComponent
 from deepdive.hardware.rtl.window import WindowComponent
 from deepdive.hardware.stages import (
     ChannelScale,
+    Concat,
     Dense,
     Depthwise,
     Fork,
@@ -44,6 +46,8 @@ def stage_component(stage: Stage, net: QNet) -> StageComponent:
         return WindowComponent(stage)
     if isinstance(stage, Fork):
         return ForkComponent(stage)
+    if isinstance(stage, Concat):
+        return ConcatComponent(stage)
     if isinstance(stage, Repack):
         return RepackComponent(stage)
     if isinstance(stage, Flatten):

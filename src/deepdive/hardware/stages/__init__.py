@@ -6,6 +6,7 @@ from pydantic import Field
 
 from deepdive.hardware.stages.add import ResidualAdd
 from deepdive.hardware.stages.channel_scale import ChannelScale
+from deepdive.hardware.stages.concat import Concat
 from deepdive.hardware.stages.dense import Dense
 from deepdive.hardware.stages.depthwise import Depthwise
 from deepdive.hardware.stages.flatten import Flatten
@@ -24,6 +25,7 @@ AnyStage = Annotated[
     | Depthwise
     | ResidualAdd
     | ChannelScale
+    | Concat
     | GlobalAveragePool
     | WindowPool
     | Table
@@ -39,6 +41,7 @@ __all__ = [
     "PIPELINE_CYCLES",
     "AnyStage",
     "ChannelScale",
+    "Concat",
     "Dense",
     "Depthwise",
     "Flatten",

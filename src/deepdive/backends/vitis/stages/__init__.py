@@ -3,6 +3,7 @@
 from deepdive.backends.vitis.stages import (
     add,
     channel_scale,
+    concat,
     dense,
     depthwise,
     flatten,
@@ -22,6 +23,7 @@ __all__ = [
     "add",
     "beat_type",
     "channel_scale",
+    "concat",
     "dense",
     "depthwise",
     "flatten",

@@ -1,0 +1,50 @@
+"""Concat: the channels of two streams side by side in one."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import model_validator
+
+from deepdive.hardware.resources import Resources
+from deepdive.hardware.stages.stage import Stage
+from deepdive.hardware.stream import Stream
+
+
+class Concat(Stage):
+    """For every pixel: a step hands on each beat of `input_a`, then each of `input_b`.
+
+    Codes stay as they are: a `Table` in front brings a map to the other's scale.
+    """
+
+    kind: Literal["concat"] = "concat"
+    node: str
+    input_a: Stream
+    input_b: Stream
+    output: Stream
+
+    @model_validator(mode="after")
+    def _shapes(self) -> Concat:
+        a, b, c = self.input_a, self.input_b, self.output
+        wanted = (a.height, a.width, a.channels + b.channels)
+        if c.shape != wanted or b.shape != (a.height, a.width, b.channels):
+            raise ValueError(f"stage '{self.name}': output {c.shape} is not {a.shape} and {b.shape} side by side")
+        if len({(s.lanes, s.bits, s.signed, s.taps) for s in (a, b, c)}) != 1:
+            raise ValueError(f"stage '{self.name}': its three streams differ in lanes or codes")
+        return self
+
+    @property
+    def inputs(self) -> tuple[Stream, ...]:
+        return self.input_a, self.input_b
+
+    @property
+    def outputs(self) -> tuple[Stream, ...]:
+        return (self.output,)
+
+    @property
+    def interval_cycles(self) -> int:
+        return self.output.beats
+
+    def resources(self) -> Resources:
+        """A register, a multiplexer of two beats (two bits a LUT6), a counter of beats."""
+        return Resources(lut=self.output.beat_bits // 2 + 30, ff=self.output.beat_bits + 20)
