@@ -60,11 +60,11 @@ def _(stage: GlobalAveragePool) -> Loop:
 
 @loop.register
 def _(stage: Repack) -> Loop:
-    steps = np.arange(stage.interval_cycles)
-    parts = max(stage.input.lanes // stage.output.lanes, stage.output.lanes // stage.input.lanes)
-    if stage.input.lanes > stage.output.lanes:
-        return Loop(len(steps), (steps[::parts],), steps)
-    return Loop(len(steps), (steps,), steps[parts - 1 :: parts])
+    pixels = np.arange(stage.output.height * stage.output.width)[:, None] * stage.pixel_cycles
+    taken, given = (stream.lanes // stage.narrow_lanes for stream in (stage.input, stage.output))
+    reads = pixels + np.arange(stage.input.groups) * taken
+    writes = pixels + (np.arange(stage.output.groups) + 1) * given - 1
+    return Loop(stage.interval_cycles, (reads.ravel(),), writes.ravel())
 
 
 @loop.register

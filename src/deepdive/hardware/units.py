@@ -39,7 +39,7 @@ class Unit(BaseModel):
     def _streams(self) -> Unit:
         check_unique(f"unit '{self.name}': stages", [stage.name for stage in self.stages])
         ends(self.name, self.stages)
-        computed = [stage.node for stage in self.stages if hasattr(stage, "node")]
+        computed = [node for stage in self.stages for node in stage.nodes]
         if sorted(computed) != sorted(self.blocks):
             raise ValueError(f"unit '{self.name}' computes {sorted(computed)} but lists {sorted(self.blocks)}")
         return self

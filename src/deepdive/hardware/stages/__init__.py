@@ -14,6 +14,8 @@ from deepdive.hardware.stages.fork import Fork
 from deepdive.hardware.stages.pad import Pad
 from deepdive.hardware.stages.pool import GlobalAveragePool
 from deepdive.hardware.stages.repack import Repack
+from deepdive.hardware.stages.shared_block import PointwiseFolding, SharedBlock, SharedFolding
+from deepdive.hardware.stages.shared_body import SharedBody
 from deepdive.hardware.stages.stage import PIPELINE_CYCLES, Requantizer, Stage
 from deepdive.hardware.stages.table import Table
 from deepdive.hardware.stages.window import Window
@@ -32,7 +34,8 @@ AnyStage = Annotated[
     | Flatten
     | Pad
     | Fork
-    | Repack,
+    | Repack
+    | SharedBody,
     Field(discriminator="kind"),
 ]
 """Every stage there is, told apart by `kind`; what a Design's JSON holds."""
@@ -48,9 +51,13 @@ __all__ = [
     "Fork",
     "GlobalAveragePool",
     "Pad",
+    "PointwiseFolding",
     "Repack",
     "Requantizer",
     "ResidualAdd",
+    "SharedBlock",
+    "SharedBody",
+    "SharedFolding",
     "Stage",
     "Table",
     "Window",

@@ -1,4 +1,4 @@
-"""Repack: changes how many channels a beat holds."""
+"""Repack: changes how many channels a beat holds, and how many channels a pixel is padded to."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ class Repack(Pipe):
     """Splits a beat into narrower ones or joins narrow ones into a wider; one number of lanes divides the other.
 
     A step takes a beat, gives a beat, or (the last narrow beat of a wide one) both, so the interval is the larger
-    number of beats.
+    number of narrow beats. Inside a shared body a pixel may be padded to different numbers of channels on both sides:
+    what the output has more is zeros, what the input has more is dropped.
     """
 
     kind: Literal["repack"] = "repack"
@@ -22,15 +23,26 @@ class Repack(Pipe):
     @model_validator(mode="after")
     def _shapes(self) -> Repack:
         a, b = self.input, self.output
-        if (a.shape, a.bits, a.signed) != (b.shape, b.bits, b.signed) or (a.taps, b.taps) != (1, 1):
-            raise ValueError(f"stage '{self.name}': input and output differ in more than their lanes")
+        maps = [(s.height, s.width, s.bits, s.signed, s.taps) for s in (a, b)]
+        if maps[0] != maps[1] or a.taps != 1:
+            raise ValueError(f"stage '{self.name}': input and output differ in more than lanes and channels")
         if a.lanes % b.lanes and b.lanes % a.lanes:
             raise ValueError(f"stage '{self.name}': neither of {a.lanes} and {b.lanes} lanes divides the other")
         return self
 
     @property
+    def narrow_lanes(self) -> int:
+        """Lanes of the narrower side."""
+        return min(self.input.lanes, self.output.lanes)
+
+    @property
+    def pixel_cycles(self) -> int:
+        """Steps a pixel: narrow beats of the side with more channels."""
+        return max(self.input.channels, self.output.channels) // self.narrow_lanes
+
+    @property
     def interval_cycles(self) -> int:
-        return max(self.input.beats, self.output.beats)
+        return self.output.height * self.output.width * self.pixel_cycles
 
     @property
     def fill_beats(self) -> int:

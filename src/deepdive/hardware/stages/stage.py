@@ -51,6 +51,12 @@ class Stage(BaseModel):
         """Streams written, in port order."""
 
     @property
+    def nodes(self) -> tuple[str, ...]:
+        """Names of the network's nodes that the stage computes."""
+        node = getattr(self, "node", None)
+        return (node,) if node is not None else ()
+
+    @property
     @abstractmethod
     def interval_cycles(self) -> int:
         """Clock cycles a frame in steady state, never stalled: the trip count of the stage's one loop."""

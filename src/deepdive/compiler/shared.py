@@ -1,0 +1,171 @@
+"""From operations to a shared body: which consecutive layers are blocks, and the unit that computes them in turn."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from deepdive.compiler.plan import Edge, Operation, UnitPlan
+from deepdive.errors import UnsupportedLayer
+from deepdive.hardware.stages import PointwiseFolding, SharedBlock, SharedBody, SharedFolding
+from deepdive.hardware.stages.shared_block import SharedDepthwise, SharedPointwise
+from deepdive.hardware.stream import Stream
+from deepdive.hardware.units import Unit
+
+PARTS = {"fork", "pointwise", "window", "depthwise", "add"}
+"""Kinds of the operations that a shared body computes."""
+
+
+@dataclass(frozen=True)
+class Sharing:
+    """How a shared body computes its blocks; see `SharedBody`."""
+
+    folding: SharedFolding
+    maps: Literal["external", "on_chip"] = "external"
+    weights: Literal["external", "on_chip"] = "external"
+    batch: int = 1
+
+
+def shared_unit(name: str, plans: Sequence[UnitPlan], how: Sharing, source: Stream | None = None) -> Unit:
+    """One unit for the blocks of consecutive plans.
+
+    Parameters
+    ----------
+    source
+        The stream that brings the first plan's input, when it is there already; by default as many lanes as fit.
+
+    Raises
+    ------
+    UnsupportedLayer
+        Naming an operation that no shared body computes.
+    """
+    operations = [operation for plan in plans for operation in plan.operations]
+    lanes = how.folding.memory_lanes
+    body = SharedBody(
+        name=f"{name}_shared",
+        input=source or end(plans[0].operations[0].inputs[0], lanes),
+        output=end(plans[-1].operations[-1].outputs[0], lanes),
+        folding=how.folding,
+        blocks=shared_blocks(operations, how.folding),
+        maps=how.maps,
+        weights=how.weights,
+        batch=how.batch,
+    )
+    blocks = tuple(block for plan in plans for block in plan.blocks)
+    return Unit(name=name, kind="body", input_map=plans[0].input_map, blocks=blocks, stages=(body,))
+
+
+def end(edge: Edge, memory_lanes: int) -> Stream:
+    """A stream at an end of the body: as many lanes as divide both its channels and a word of memory."""
+    return edge.stream(math.gcd(edge.channels, memory_lanes))
+
+
+def shareable(plan: UnitPlan) -> bool:
+    """Whether a shared body can compute all of a plan."""
+    try:
+        blocks_of(plan.operations)
+    except UnsupportedLayer:
+        return False
+    return True
+
+
+def shared_blocks(operations: Sequence[Operation], folding: SharedFolding) -> tuple[SharedBlock, ...]:
+    """The blocks of consecutive operations.
+
+    A pointwise layer on its own runs on the part of the multipliers that takes fewer cycles.
+
+    Raises
+    ------
+    UnsupportedLayer
+        Naming an operation that no shared body computes.
+    """
+    return tuple(placed(block, folding) for block in blocks_of(operations))
+
+
+def placed(block: SharedBlock, folding: SharedFolding) -> SharedBlock:
+    """A lone pointwise layer where it is fastest; any other block as it is."""
+    layer = block.expand
+    if layer is None or block.depthwise or block.project or block.add:
+        return block
+    moved = block.model_copy(update={"expand": None, "project": layer})
+    if folding.expand is None:
+        return moved
+    if folding.project is None:
+        return block
+    turns = turns_of(layer, folding.expand), turns_of(layer, folding.project)
+    return block if turns[0] <= turns[1] else moved
+
+
+def turns_of(layer: SharedPointwise, how: PointwiseFolding) -> int:
+    """Steps a pixel."""
+    return math.ceil(layer.in_channels / how.in_lanes) * math.ceil(layer.out_channels / how.out_parallel)
+
+
+def blocks_of(operations: Sequence[Operation]) -> tuple[SharedBlock, ...]:
+    """Blocks as long as they get: a residual add, or else a second pointwise or depthwise layer ends one."""
+    blocks: list[SharedBlock] = []
+    rest = list(operations)
+    while rest:
+        taken = next_block(rest)
+        blocks.append(described(rest[:taken]))
+        del rest[:taken]
+    return tuple(blocks)
+
+
+def next_block(operations: Sequence[Operation]) -> int:
+    """How many of the operations the first block takes."""
+    kinds = [operation.kind for operation in operations]
+    at = 1 if kinds[0] == "fork" else 0
+    if kinds[at : at + 3] == ["pointwise", "window", "depthwise"]:
+        at += 1
+    if kinds[at : at + 2] == ["window", "depthwise"]:
+        at += 2
+    if kinds[at : at + 1] == ["pointwise"]:
+        at += 1
+    if kinds[0] == "fork":
+        at += 1
+        if at > len(kinds) or kinds[at - 1] != "add":
+            refuse(operations[min(at, len(operations)) - 1])
+    if at == 0:
+        refuse(operations[0])
+    return at
+
+
+def refuse(operation: Operation) -> None:
+    """Say which operation no shared body computes."""
+    raise UnsupportedLayer(
+        f"Stage '{operation.name}' ({operation.kind}) cannot be part of a shared body; those compute pointwise and "
+        "depthwise layers with a residual add around them. Let it stay streamed."
+    )
+
+
+def described(operations: Sequence[Operation]) -> SharedBlock:
+    """A block out of its operations, in order of the data flow."""
+    source = operations[0].inputs[0]
+    values: dict[str, Any] = {}
+    window: Operation | None = None
+    for operation in operations:
+        if operation.kind == "window":
+            window = operation
+        elif operation.kind == "depthwise":
+            assert window is not None
+            geometry = {key: window.fields[key] for key in ("kernel", "stride", "padding")}
+            values["depthwise"] = SharedDepthwise(**geometry, **layer(operation))
+        elif operation.kind == "pointwise":
+            if operation.fields.get("conv_groups", 1) != 1:
+                refuse(operation)
+            channels = {"in_channels": operation.inputs[0].channels, "out_channels": operation.outputs[0].channels}
+            role = "project" if "depthwise" in values else "expand"
+            values[role] = SharedPointwise.model_validate({**channels, **layer(operation)})
+        elif operation.kind == "add":
+            values["add"] = operation.fields["node"]
+    return SharedBlock.model_validate(
+        {"height": source.height, "width": source.width, "channels": source.channels, **values}
+    )
+
+
+def layer(operation: Operation) -> dict[str, Any]:
+    """What a convolution's description and its operation have in common."""
+    return {key: operation.fields[key] for key in ("node", "weight_bits", "requantizer")}

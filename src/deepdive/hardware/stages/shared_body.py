@@ -1,0 +1,263 @@
+"""Shared body: several blocks of the network one after the other on one set of multipliers."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from deepdive.hardware.memory import Memory, total
+from deepdive.hardware.resources import Resources
+from deepdive.hardware.stages.dense import Dense
+from deepdive.hardware.stages.depthwise import Depthwise
+from deepdive.hardware.stages.shared_block import SharedBlock, SharedFolding, padded
+from deepdive.hardware.stages.shared_chain import CODE_BITS, Common, block_chain, chain_cycles, common
+from deepdive.hardware.stages.stage import Pipe, Stage
+
+START_CYCLES = 30
+"""Clock cycles between two blocks: all processes of the region are done, the next descriptor is read, they start."""
+
+MEMORY_CYCLES = 150
+"""Clock cycles that a block waits for external memory besides: the first word of a burst, the response to the last one
+(some 100 and 50 at 200-250 MHz on the HP ports of a Zynq UltraScale+; an estimate)."""
+
+MEMORY_WORD_BYTES = 16
+"""Of the weights' memory port; as in ``deepdive/external_weights.h``."""
+
+SCALE_BITS = 64
+"""Bias, mult and shift of a channel; as in ``deepdive/requantize.h``."""
+
+CONTROL = Resources(lut=150, ff=200)
+"""Counters of one part with limits that change from block to block, and its share of the descriptor."""
+
+PORT = Resources(lut=900, ff=1300, bram36=2)
+"""An AXI master of 128 bits that reads, as `Dense` counts it; one that writes costs the same once more."""
+
+
+class SharedBody(Pipe):
+    """Blocks in time multiplex: the pointwise, window and depthwise hardware of one block runs all of them in turn.
+
+    A block is [expand] [depthwise] [project] [residual add], each part there or not. Its map comes out of the maps'
+    memory, flows through all parts at once as in a streamed body, and goes back; the map that a residual add needs
+    waits in a FIFO. `batch` frames flow through a block back to back, so that its pipeline fills once for all of them.
+
+    Time runs in phases. In each of them the stage takes batch p from its input stream into memory, runs all blocks on
+    batch p - 1, and gives batch p - 2 to its output stream, all at the same time. While a block runs, the weights of
+    the next one are loaded into the other half of the weight memory, unless all weights lie on chip.
+
+    Parameters
+    ----------
+    maps
+        Where feature maps lie between blocks: ``external``, read and written in bursts; or ``on_chip``.
+    weights
+        ``external``: two memories on chip, each as large as the largest block. ``on_chip``: a ROM of all blocks.
+    batch
+        Frames that pass a block together.
+    """
+
+    kind: Literal["shared_body"] = "shared_body"
+    folding: SharedFolding
+    blocks: tuple[SharedBlock, ...] = Field(min_length=1)
+    maps: Literal["external", "on_chip"] = "external"
+    weights: Literal["external", "on_chip"] = "external"
+    batch: int = Field(default=1, ge=1, le=64)
+
+    @model_validator(mode="after")
+    def _chain(self) -> SharedBody:
+        for before, after in pairwise(self.blocks):
+            if before.output != after.shape:
+                raise ValueError(
+                    f"stage '{self.name}': '{after.nodes[0]}' reads a map {after.shape}, and '{before.nodes[-1]}' "
+                    f"before it writes {before.output}"
+                )
+        ends = (self.input.shape, self.output.shape)
+        if ends != (self.blocks[0].shape, self.blocks[-1].output) or self.input.taps * self.output.taps != 1:
+            raise ValueError(f"stage '{self.name}': its streams {ends} are not those of its first and last block")
+        lanes = self.folding.memory_lanes
+        for stream in (self.input, self.output):
+            if lanes % stream.lanes and stream.lanes % lanes:
+                raise ValueError(f"stage '{self.name}': {stream.lanes} lanes do not fit words of {lanes} codes")
+        if self.maps == "external" and lanes & (lanes - 1):
+            raise ValueError(f"stage '{self.name}': a memory port has no words of {lanes} bytes; take a power of two")
+        for block in self.blocks:
+            self.chain(block)
+        return self
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        return tuple(node for block in self.blocks for node in block.nodes)
+
+    @property
+    def shared(self) -> Common:
+        """What all blocks have in common."""
+        return common(self.blocks)
+
+    def chain(self, block: SharedBlock) -> tuple[Stage, ...]:
+        """The stages through which a block flows."""
+        return block_chain(block, self.folding, self.shared)
+
+    def words(self, shape: tuple[int, int, int]) -> int:
+        """Words of the maps' memory that a map takes."""
+        return shape[0] * shape[1] * padded(shape[2], self.folding.outer) // self.folding.memory_lanes
+
+    def weight_words(self, block: SharedBlock) -> int:
+        """Words of the weights' memory that a block takes; each on-chip word starts on one of them."""
+        word = 8 * MEMORY_WORD_BYTES
+        return sum(depth * math.ceil(width / word) for depth, width in self.constants(block).values())
+
+    def block_cycles(self, block: SharedBlock) -> int:
+        """Clock cycles of a block for one batch, weights loaded: fill, all frames, drain, start, memory latency."""
+        memory = MEMORY_CYCLES if self.maps == "external" else 0
+        return chain_cycles(self.chain(block), self.batch) + START_CYCLES + memory
+
+    @property
+    def schedule(self) -> tuple[int, ...]:
+        """Clock cycles of each block for one batch: it ends when the weights of the one after it are loaded, too."""
+        loads = [0] * len(self.blocks)
+        if self.weights == "external":
+            loads = [self.weight_words(block) + MEMORY_CYCLES for block in (*self.blocks[1:], self.blocks[0])]
+        return tuple(max(self.block_cycles(block), load) for block, load in zip(self.blocks, loads, strict=True))
+
+    @property
+    def ends_cycles(self) -> tuple[int, int]:
+        """Clock cycles in which one batch comes in, and in which one goes out."""
+        memory = MEMORY_CYCLES if self.maps == "external" else 0
+        sides = ((self.input, self.blocks[0].shape), (self.output, self.blocks[-1].output))
+        load, unload = (self.batch * max(stream.beats, self.words(shape)) + memory for stream, shape in sides)
+        return load, unload
+
+    @property
+    def phase_cycles(self) -> int:
+        """Clock cycles of a phase, in which one batch passes."""
+        return max(sum(self.schedule), *self.ends_cycles) + START_CYCLES
+
+    @property
+    def interval_cycles(self) -> int:
+        return math.ceil(self.phase_cycles / self.batch)
+
+    @property
+    def fill_beats(self) -> int:
+        """All of a frame: its last beat comes in before the first block runs."""
+        return self.input.beats
+
+    @property
+    def drain_cycles(self) -> int:
+        """The rest of its phase, and two more."""
+        return 2 * self.phase_cycles
+
+    @property
+    def macs(self) -> int:
+        return sum(block.macs for block in self.blocks)
+
+    @property
+    def multipliers(self) -> int:
+        expand, project = self.folding.expand, self.folding.project
+        depthwise = math.prod(self.shared.kernel) * self.folding.middle_lanes if self.has_depthwise else 0
+        return depthwise + sum(part.multipliers for part in (expand, project) if part)
+
+    @property
+    def has_depthwise(self) -> bool:
+        """Whether any block has a depthwise layer."""
+        return any(block.depthwise for block in self.blocks)
+
+    @property
+    def weight_bits_total(self) -> int:
+        """As many as are stored: zeros that fill up channels and filters, too."""
+        found = (self.constants(block).items() for block in self.blocks)
+        return sum(depth * width for one in found for name, (depth, width) in one if name.endswith("_weights"))
+
+    @property
+    def external_bytes(self) -> int:
+        """Each block reads its map and writes the next; the first one is written, the last one read at the ends.
+
+        Weights come once a batch.
+        """
+        lanes = self.folding.memory_lanes
+        passed = sum(self.words(block.shape) + self.words(block.output) for block in self.blocks)
+        passed += self.words(self.blocks[0].shape) + self.words(self.blocks[-1].output)
+        weights = MEMORY_WORD_BYTES * sum(self.weight_words(block) for block in self.blocks)
+        return (passed * lanes if self.maps == "external" else 0) + (
+            math.ceil(weights / self.batch) if self.weights == "external" else 0
+        )
+
+    @property
+    def memory_ports(self) -> int:
+        """AXI masters: one reads and writes maps for the blocks, one for the ends, one reads weights."""
+        return (2 if self.maps == "external" else 0) + (1 if self.weights == "external" else 0)
+
+    def constants(self, block: SharedBlock) -> dict[str, tuple[int, int]]:
+        """Depth and width in bits of what a block's parts read: weights and scales, by part."""
+        found: dict[str, tuple[int, int]] = {}
+        for stage in self.chain(block):
+            if isinstance(stage, Dense | Depthwise):
+                weights = next(memory for memory in stage.memories if memory.name == "weights")
+                found[f"{stage.name}_weights"] = weights.depth, weights.width
+                found[f"{stage.name}_scales"] = stage.output.groups, stage.output.lanes * SCALE_BITS
+        return found
+
+    @property
+    def memories(self) -> tuple[Memory, ...]:
+        """Weights and scales, lines and pixels of the largest block, maps that rest on chip."""
+        found: dict[str, Memory] = {}
+        for block in self.blocks:
+            for name, (depth, width) in self.constants(block).items():
+                before = found[name].depth if name in found else 0
+                if self.weights == "on_chip":
+                    found[name] = Memory(name=name, depth=before + depth, width=width, read_only=True)
+                else:
+                    found[name] = Memory(name=name, depth=max(before, depth), width=width, banks=2)
+            for stage in self.chain(block):
+                for memory in stage.memories:
+                    if memory.name in ("weights", "scales"):
+                        continue
+                    name = f"{stage.name}_{memory.name}"
+                    before = found[name].depth if name in found else 0
+                    found[name] = memory.model_copy(update={"name": name, "depth": max(before, memory.depth)})
+        return (*found.values(), *(self.map_memories() if self.maps == "on_chip" else ()))
+
+    def map_memories(self) -> tuple[Memory, ...]:
+        """Two of each: a batch that comes in, one between blocks, one that goes out."""
+        inner = max((self.words(block.shape) for block in self.blocks[1:]), default=0)
+        words = {"came": self.words(self.input.shape), "between": inner, "goes": self.words(self.output.shape)}
+        width = self.folding.memory_lanes * CODE_BITS
+        return tuple(
+            Memory(name=name, depth=self.batch * depth, width=width, banks=2) for name, depth in words.items() if depth
+        )
+
+    def resources(self) -> Resources:
+        """Each part as large as the block that needs most of it, FIFOs, memories, ports, descriptors and their use.
+
+        A part's loops count to what a descriptor says instead of to constants: a comparator of 16 bits a counter and a
+        register of the same size, about `CONTROL` a part.
+        """
+        parts: dict[str, Resources] = {}
+        for block in self.blocks:
+            for stage in self.chain(block):
+                parts[stage.name] = largest(parts.get(stage.name), without_memories(stage))
+                for stream in stage.outputs:
+                    key = f"{stage.name} {stream.name}"
+                    parts[key] = largest(parts.get(key), stream.resources)
+        fixed = [PORT] * (self.memory_ports + (self.maps == "external") * 2)
+        control = [CONTROL] * (2 + len({name for name in parts if " " not in name}))
+        return sum((*parts.values(), *fixed, *control), Resources()) + total(self.memories)
+
+
+def without_memories(stage: Stage) -> Resources:
+    """What a stage costs besides its memories."""
+    all_of_it, memories = stage.resources(), total(stage.memories)
+    return Resources(
+        dsp=all_of_it.dsp,
+        lut=all_of_it.lut - memories.lut,
+        ff=all_of_it.ff,
+        bram36=all_of_it.bram36 - memories.bram36,
+        uram=all_of_it.uram,
+    )
+
+
+def largest(a: Resources | None, b: Resources) -> Resources:
+    """The more of each kind."""
+    if a is None:
+        return b
+    return Resources(**{name: max(count, getattr(b, name)) for name, count in a.model_dump().items()})

@@ -1,0 +1,215 @@
+"""The stages through which one block of a shared body flows, all of them the same hardware for every block."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from deepdive.hardware.stages.add import ResidualAdd
+from deepdive.hardware.stages.dense import Dense
+from deepdive.hardware.stages.depthwise import Depthwise
+from deepdive.hardware.stages.fork import Fork
+from deepdive.hardware.stages.repack import Repack
+from deepdive.hardware.stages.shared_block import (
+    PointwiseFolding,
+    SharedBlock,
+    SharedFolding,
+    SharedPointwise,
+    padded,
+)
+from deepdive.hardware.stages.stage import PIPELINE_CYCLES, Stage
+from deepdive.hardware.stages.window import Window
+from deepdive.hardware.stream import Stream
+
+CODE_BITS = 8
+"""Inside a shared body every code is an unsigned byte: signed ones are moved up by half their range at its ends, and
+zero points and clips with them, so that blocks of all kinds share the same wires."""
+
+
+@dataclass(frozen=True)
+class Common:
+    """What all blocks of a body have in common.
+
+    Parameters
+    ----------
+    kernel
+        Of the window: the largest of all blocks'.
+    expand_bits, depthwise_bits, project_bits
+        Of a weight: the most of all blocks'.
+    """
+
+    kernel: tuple[int, int]
+    expand_bits: int
+    depthwise_bits: int
+    project_bits: int
+
+
+def common(blocks: Sequence[SharedBlock]) -> Common:
+    """The hardware that all of `blocks` can run on."""
+    kernels = [block.depthwise.kernel for block in blocks if block.depthwise]
+    return Common(
+        kernel=(max((k[0] for k in kernels), default=1), max((k[1] for k in kernels), default=1)),
+        expand_bits=max((block.expand.weight_bits for block in blocks if block.expand), default=2),
+        depthwise_bits=max((block.depthwise.weight_bits for block in blocks if block.depthwise), default=2),
+        project_bits=max((block.project.weight_bits for block in blocks if block.project), default=2),
+    )
+
+
+@lru_cache(maxsize=1 << 14)
+def block_chain(block: SharedBlock, folding: SharedFolding, shared: Common) -> tuple[Stage, ...]:
+    """The stages of one block; the first reads words of the maps' memory, the last writes them."""
+    return Chain(block, folding, shared).stages
+
+
+class Chain:
+    """Builds the chain part by part."""
+
+    def __init__(self, block: SharedBlock, folding: SharedFolding, shared: Common) -> None:
+        self.block, self.folding, self.shared = block, folding, shared
+        self.stages: tuple[Stage, ...] = ()
+        self.size = block.height, block.width
+        self.inner = padded(block.middle, folding.inner)
+        memory = folding.memory_lanes
+        source = self.end = self.stream("source", padded(block.channels, folding.outer), memory)
+        if block.add:
+            self.end = source.model_copy(update={"name": "main"})
+        if block.expand:
+            self.pointwise("expand", block.expand, folding.expand, self.inner)
+        self.repack("align", self.inner, folding.middle_lanes)
+        if block.depthwise:
+            self.depthwise()
+        outer = padded(block.output[2], folding.outer)
+        if block.project:
+            lanes = folding.project.in_lanes if folding.project else 1
+            self.repack("gather", self.inner, lanes, pixels=1 + self.early_pixels())
+            self.pointwise("project", block.project, folding.project, outer)
+        self.repack("pack", outer, memory)
+        if block.add:
+            skip = source.model_copy(update={"name": "skip", "depth": self.skip_depth(source)})
+            fork = Fork(name="fork", input=source, output_a=source.model_copy(update={"name": "main"}), output_b=skip)
+            given = self.stream("sum", outer, memory)
+            add = ResidualAdd(name="add", node=block.add, input_a=skip, input_b=self.end, output=given)
+            self.stages = (fork, *self.stages, add)
+
+    def stream(self, name: str, channels: int, lanes: int, *, taps: int = 1, pixels: int = 0) -> Stream:
+        """A stream of the map's present size, with room for two beats and some pixels."""
+        return Stream(
+            name=name,
+            height=self.size[0],
+            width=self.size[1],
+            channels=channels,
+            lanes=lanes,
+            bits=CODE_BITS,
+            taps=taps,
+            depth=2 + pixels * channels // lanes,
+        )
+
+    def put(self, stage: Stage) -> None:
+        """One more stage."""
+        self.stages = (*self.stages, stage)
+
+    def repack(self, name: str, channels: int, lanes: int, pixels: int = 0) -> None:
+        """To other lanes, and another padding; `pixels` wait behind it."""
+        given = self.stream(f"{name}_out", channels, lanes, pixels=pixels)
+        self.put(Repack(name=name, input=self.end, output=given))
+        self.end = given
+
+    def pointwise(self, role: str, layer: SharedPointwise, how: PointwiseFolding | None, channels: int) -> None:
+        """A pointwise layer to padded `channels`."""
+        if how is None:
+            raise ValueError(f"the folding of a shared body has no {role}, and '{layer.node}' needs one")
+        if role == "expand":
+            self.repack("feed", self.end.channels, how.in_lanes, pixels=1)
+        given = self.stream(f"{role}_out", channels, how.lanes)
+        self.put(
+            Dense(
+                kind="pointwise",
+                name=role,
+                node=layer.node,
+                input=self.end,
+                output=given,
+                out_parallel=how.out_parallel,
+                weight_bits=self.shared.expand_bits if role == "expand" else self.shared.project_bits,
+                requantizer=layer.requantizer,
+            )
+        )
+        self.end = given
+
+    def depthwise(self) -> None:
+        """Window and depthwise layer; a filter smaller than the window stands in its middle."""
+        layer, kernel = self.block.depthwise, self.shared.kernel
+        assert layer is not None
+        self.size = layer.output(*self.size)
+        taps, lanes = kernel[0] * kernel[1], self.folding.middle_lanes
+        windows = self.stream("windows", self.inner, lanes, taps=taps)
+        self.put(
+            Window(
+                name="window",
+                input=self.end,
+                output=windows,
+                kernel=kernel,
+                stride=layer.stride,
+                padding=layer.within(kernel),
+                zero_point=(0,),
+            )
+        )
+        self.end = self.stream("depthwise_out", self.inner, lanes)
+        self.put(
+            Depthwise(
+                name="depthwise",
+                node=layer.node,
+                input=windows,
+                output=self.end,
+                weight_bits=self.shared.depthwise_bits,
+                requantizer=layer.requantizer,
+                fabric=self.folding.fabric,
+            )
+        )
+
+    def early_pixels(self) -> int:
+        """What a strided window gives too early, a row at a time: as in ``deepdive.compiler.fifos``."""
+        layer = self.block.depthwise
+        if layer is None or layer.stride[0] == 1:
+            return 0
+        rest = self.size[1] - self.size[1] // layer.stride[0]
+        return rest * 2 if self.block.height % layer.stride[0] else rest
+
+    def skip_depth(self, source: Stream) -> int:
+        """Beats that wait while the block's other branch computes the same pixels.
+
+        As in ``deepdive.compiler.fifos``: the window looks ahead by its lag, a pointwise stage keeps two pixels, a
+        repack one, and every stage what is in its pipeline.
+        """
+        pixels = 2
+        for stage in self.stages:
+            pixels += math.ceil(PIPELINE_CYCLES / stage.outputs[0].groups)
+            if isinstance(stage, Window):
+                pixels += stage.lag_pixels
+            pixels += {"pointwise": 2, "repack": 1}.get(stage.kind, 0)
+        return pixels * source.groups + PIPELINE_CYCLES
+
+
+def chain_cycles(chain: Sequence[Stage], frames: int) -> int:
+    """Clock cycles in which `frames` frames, back to back, pass a chain that was idle before.
+
+    Two times are carried along every stream: of its first and of its last beat. A stage's first output beat follows the
+    input beat that completes it (`fill_beats`, input beats coming evenly); its last one follows the last input beat by
+    `drain_cycles`, but comes no earlier than its own loops allow: those of a dense stage that takes several turns over
+    a pixel begin when all of the first one is there. Every stage adds the latency of its pipeline.
+    """
+    source = chain[0].inputs[0]
+    times = {source.name: (0.0, float(frames * source.beats))}
+    last = 0.0
+    for stage in chain:
+        arrivals = [times[stream.name] for stream in stage.inputs]
+        first_in, last_in = max(first for first, _ in arrivals), max(last for _, last in arrivals)
+        pace = (last_in - first_in) / max(frames * stage.inputs[0].beats - 1, 1)
+        if isinstance(stage, Dense) and stage.out_groups > 1:
+            first_in += (stage.input.groups - 1) * max(pace - 1, 0)
+        first_out = first_in + (stage.fill_beats - 1) * pace + PIPELINE_CYCLES
+        last = max(last_in + stage.drain_cycles, first_in + frames * stage.interval_cycles) + PIPELINE_CYCLES
+        for stream in stage.outputs:
+            times[stream.name] = (first_out, last)
+    return round(last)
