@@ -51,11 +51,13 @@ class Flattened(nn.Module):
         super().__init__()
         self.conv, self.second = nn.Conv2d(3, 6, 3, 2), nn.Conv2d(6, 6, 1)
         self.fc, self.last = nn.Linear(6 * 4, 12), nn.Linear(12, 5)
+        self.without_softmax = False
 
     def forward(self, x: Tensor) -> Tensor:
         x = torch.relu(self.conv(F.pad(x, (0, 1, 0, 1))))
         x = F.max_pool2d(F.leaky_relu(self.second(x)), 4)
-        return torch.softmax(self.last(torch.relu(self.fc(x.reshape(x.shape[0], -1)))), 1)
+        x = self.last(torch.relu(self.fc(x.reshape(x.shape[0], -1))))
+        return x if self.without_softmax else torch.softmax(x, 1)
 
 
 class Inputs(CalibrationDataReader):
@@ -110,6 +112,7 @@ def export_float(
             output_names=["y"],
             dynamic_axes={"x": {0: "n"}, "y": {0: "n"}},
             opset_version=options.get("opset", 13),
+            training=options.get("training", torch.onnx.TrainingMode.EVAL),
         )
 
 

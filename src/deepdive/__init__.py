@@ -17,6 +17,7 @@ _HOMES = {
     "CheckFailed": "deepdive.errors",
     "DeepDiveError": "deepdive.errors",
     "Design": "deepdive.api",
+    "Photographs": "deepdive.qnet.importers",
     "QConfig": "deepdive.quantization",
     "QNet": "deepdive.qnet",
     "UnsupportedLayer": "deepdive.errors",

@@ -12,9 +12,8 @@ from deepdive.backends.writers import Backend, writers
 from deepdive.compiler import design
 from deepdive.compiler.compile import Objective
 from deepdive.compiler.compile import compile as compile_network
-from deepdive.qnet import QNet
-from deepdive.qnet.importers import import_network
-from deepdive.qnet.onnx_file import load
+from deepdive.qnet import QNet, onnx_file
+from deepdive.qnet.importers import FloatFile, Photographs, import_network
 from deepdive.simulation.verify import Verification
 from deepdive.simulation.verify import verify as climb
 
@@ -63,7 +62,15 @@ def compile(
     return named
 
 
-def import_(source: str | Path, *, repair: bool = False, keep_bits: bool = False) -> QNet:
+def import_(
+    source: str | Path,
+    *,
+    repair: bool = False,
+    keep_bits: bool = False,
+    photographs: Photographs | None = None,
+    weights: int = 8,
+    activations: int = 8,
+) -> QNet:
     """Turn a network from elsewhere into an integer network.
 
     Parameters
@@ -73,9 +80,33 @@ def import_(source: str | Path, *, repair: bool = False, keep_bits: bool = False
     repair
         Mend the known defects of the paper's published network.
     keep_bits
-        Of an ONNX file: keep the weights' bits, even where biases are then met only roughly.
+        Of a quantized ONNX file: keep the weights' bits, even where biases are then met only roughly.
+    photographs
+        How photographs become the input of an ONNX file; a float one is quantized with its pictures.
+    weights, activations
+        Bits of a float file, 2..8.
     """
-    return import_network(source, repair=repair, keep_bits=keep_bits).net
+    try:
+        return import_network(source, repair=repair, keep_bits=keep_bits, photographs=photographs).net
+    except FloatFile:
+        if photographs is None or not photographs.pictures:
+            raise
+    # Imported here: all else runs where torch is not installed.
+    from deepdive.quantization.from_onnx import Options, import_float
+
+    return import_float(source, Options(photographs, weights, activations)).net
+
+
+def load(path: str | Path) -> QNet:
+    """An integer network: a file of DeepDive, or one from elsewhere that is quantized already.
+
+    Raises
+    ------
+    DeepDiveError
+        Naming the file, the node and the reason.
+    """
+    foreign = Path(path).exists() and not onnx_file.is_own(path)
+    return import_(path) if foreign else onnx_file.load(path)
 
 
 def verify(build: str | Path, images: np.ndarray) -> Verification:

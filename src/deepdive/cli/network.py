@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+import deepdive.cli.imports as imports
 from deepdive.cli.console import Json, out, print_json, progress, words
+from deepdive.errors import DeepDiveError
 
 Output = Annotated[Path, typer.Option("--output", "-o", help="The ONNX file to write.")]
 
@@ -42,7 +44,9 @@ def models(as_json: Json = False) -> None:
 
 
 def quantize(
-    model: Annotated[str, typer.Argument(help="A name of `deepdive models`, or package.module:callable.")],
+    model: Annotated[
+        str, typer.Argument(help="A name of `deepdive models`, package.module:callable, or a float ONNX file.")
+    ],
     output: Output,
     images: Annotated[
         Path, typer.Option(help="Folder of pictures that show what the network will see; no labels needed.")
@@ -56,12 +60,25 @@ def quantize(
     classes: Annotated[int | None, typer.Option(help="Number of classes.")] = None,
     weights: Annotated[int, typer.Option(min=2, max=8, help="Bits of the weights.")] = 8,
     activations: Annotated[int, typer.Option(min=2, max=8, help="Bits of the activations.")] = 8,
+    mean: imports.Mean = None,
+    std: imports.Std = None,
+    resize_short: imports.ResizeShort = None,
     as_json: Json = False,
 ) -> None:
     """Quantize a trained network (post-training) to an integer network.
 
+    Of an ONNX file, --mean, --std and --resize-short say what the network was trained on; the others know.
+
     Example: `deepdive quantize efficientnet_lite0 --pretrained --images photos/ -o net.onnx`
     """
+    if model.endswith(".onnx"):
+        if pretrained or checkpoint or width or resolution or classes:
+            raise DeepDiveError(f"'{model}' brings weights and sizes; leave out the options that choose them.")
+        photographs = imports.photographs_of(images, mean, std, resize_short)
+        imports.quantize_file(Path(model), output, photographs, (weights, activations), as_json=as_json)
+        return
+    if mean or std or resize_short:
+        raise DeepDiveError(f"'{model}' knows its --mean, --std and --resize-short; leave them out.")
     from deepdive.models import zoo
     from deepdive.models.weights import load_weights, read_checkpoint
     from deepdive.qnet import Preprocess

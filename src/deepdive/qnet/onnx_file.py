@@ -12,7 +12,7 @@ from deepdive.files import write_bytes
 from deepdive.qnet.graph import QNet
 from deepdive.qnet.onnx_reader import from_model
 from deepdive.qnet.onnx_size import check_structure
-from deepdive.qnet.onnx_writer import to_model
+from deepdive.qnet.onnx_writer import HEADER_KEY, to_model
 
 MAX_FILE_BYTES = 512 << 20
 
@@ -48,6 +48,16 @@ def load(path: str | Path) -> QNet:
         raise DeepDiveError(f"Cannot load '{path}': it is no ONNX model, or cut short or damaged.") from None
     except DeepDiveError as error:
         raise DeepDiveError(printable(f"Cannot load '{path}': {str(error).rstrip('.')}.")) from None
+
+
+def is_own(path: str | Path) -> bool:
+    """Whether a file says that it is an integer network of DeepDive; it may still be damaged."""
+    try:
+        data = read_bytes(Path(path))
+        check_structure(data)
+        return any(entry.key == HEADER_KEY for entry in onnx.ModelProto.FromString(data).metadata_props)
+    except (DecodeError, DeepDiveError):
+        return False
 
 
 def read_bytes(path: Path) -> bytes:

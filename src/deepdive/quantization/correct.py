@@ -12,6 +12,8 @@ from deepdive.quantization.modules import QuantizedConv, QuantizedLayer
 from deepdive.quantization.prepare import QuantizedModel
 from deepdive.quantization.rounding import round_adaptively
 
+MAX_MOMENTS = 1 << 25
+"""Numbers in a layer's covariances, 256 MiB: a layer that reads more than 5,792 values is rounded to the nearest."""
 Progress = Callable[[str], None]
 Maps = tuple[Tensor, Codes]  # one feature map in the float network and in the quantized one
 
@@ -30,7 +32,7 @@ def correct(model: QuantizedModel, images: Tensor, rounding: bool, progress: Pro
             return layer.real(*(real for real, _ in inputs)), layer(*(codes for _, codes in inputs))
         ((real, codes),) = inputs
         wanted = layer.real_sum(real)
-        if rounding:
+        if rounding and layer.weight[0].numel() ** 2 * layer.groups <= MAX_MOMENTS:
             seen = (codes.values * codes.grid.scale).float()
             round_adaptively(layer, seen if layer.pixels is not None else real, seen, codes.grid.scale)
         integers = layer.integers(codes.grid)

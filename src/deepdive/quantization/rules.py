@@ -26,6 +26,12 @@ CURVES: dict[str, Callable[[Tensor], Tensor]] = {
     "elu": F.elu,
     "mish": F.mish,
     "leaky_relu": F.leaky_relu,
+    "softplus": F.softplus,
+    "exp": torch.exp,
+    "sqrt": torch.sqrt,
+    "erf": torch.erf,
+    "abs": torch.abs,
+    "neg": torch.neg,
 }
 
 
@@ -227,6 +233,7 @@ MODULES: dict[type[nn.Module], Rule] = {
     nn.ELU: curve_module,
     nn.Mish: curve_module,
     nn.LeakyReLU: curve_module,
+    nn.Softplus: curve_module,
     nn.AdaptiveAvgPool2d: window_rules.adaptive_avg_pool,
     nn.AdaptiveMaxPool2d: window_rules.adaptive_max_pool,
     nn.AvgPool2d: window_rules.avg_pool,

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from deepdive.errors import DeepDiveError
-from deepdive.qnet.importers.imported import Deviation, Imported
+from deepdive.qnet.importers.imported import Deviation, FloatFile, Imported
 from deepdive.qnet.importers.onnx_import import import_onnx
 from deepdive.qnet.importers.paper import import_paper
+from deepdive.qnet.importers.photographs import Photographs
 from deepdive.qnet.onnx_file import printable
 
-if TYPE_CHECKING:
-    from deepdive.qnet.importers.photographs import Photographs
-
-__all__ = ["Deviation", "Imported", "import_network"]
+__all__ = ["Deviation", "FloatFile", "Imported", "Photographs", "import_network"]
 
 
 def import_network(
@@ -31,10 +28,12 @@ def import_network(
     keep_bits
         Of an ONNX file: keep the weights' bits, even where biases are then met only roughly.
     photographs
-        Of an ONNX file: how photographs become its input; with pictures, float networks are quantized.
+        Of an ONNX file: how photographs become its input.
 
     Raises
     ------
+    FloatFile
+        When the file is not quantized: `deepdive.quantization.from_onnx` does that.
     DeepDiveError
         Naming the file, the node and the reason.
     """

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from deepdive.errors import DeepDiveError
 from deepdive.qnet.graph import QNet
+
+
+class FloatFile(DeepDiveError):
+    """The file holds a float network, which the network wing quantizes (`deepdive.quantization.from_onnx`)."""
 
 
 @dataclass(frozen=True)

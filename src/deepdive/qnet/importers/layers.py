@@ -51,8 +51,13 @@ def weights_of(const: Const) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return const.codes, numbers[1].astype(np.int16), numbers[0].astype(np.float64)
 
 
-def window(node: SourceNode, size: Dims, kernel: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int, int, int]]:
-    """Stride and padding (top, left, bottom, right) of a window over a map of `size` = (height, width)."""
+def window(
+    node: SourceNode, size: Dims, kernel: tuple[int, int], *, may_grow: bool = False
+) -> tuple[tuple[int, int], tuple[int, int, int, int]]:
+    """Stride and padding (top, left, bottom, right) of a window over a map of `size` = (height, width).
+
+    `may_grow`: more padding at the bottom and right changes no value, so it may stand for ceil_mode.
+    """
     if math.prod(kernel) > MAX_TAPS:
         raise UnsupportedLayer(f"its window {kernel} has more than {MAX_TAPS} taps; average in steps")
     strides = pair(node.integers("strides", [1, 1]), "strides")
@@ -72,9 +77,12 @@ def window(node: SourceNode, size: Dims, kernel: tuple[int, int]) -> tuple[tuple
         raise DeepDiveError(f"auto_pad '{how[:40]}' is unknown")
     if node.integer("ceil_mode", 0):
         for i in (0, 1):
-            padded = size[i] + pads[i] + pads[i + 2] - kernel[i]
-            if padded % strides[i]:
+            rest = (size[i] + pads[i] + pads[i + 2] - kernel[i]) % strides[i]
+            if rest and not may_grow:
                 raise UnsupportedLayer("ceil_mode adds a window that leaves the map; pad the map instead")
+            # A last window that would begin in the padding is none.
+            if rest and pads[i + 2] + strides[i] - rest < kernel[i]:
+                pads = [*pads[: i + 2], pads[i + 2] + strides[i] - rest, *pads[i + 3 :]]
     return strides, (pads[0], pads[1], pads[2], pads[3])
 
 
@@ -235,9 +243,10 @@ def average_pool(context: Context, node: SourceNode, values: list[Value | None])
     x, function = codes_of(context.value(values, 0))
     channels, height, width = spatial(function)
     kernel = pair(node.integers("kernel_shape"), "kernel")
-    stride, padding = window(node, (height, width), kernel)
+    counts = bool(node.integer("count_include_pad", 0))
+    stride, padding = window(node, (height, width), kernel, may_grow=not counts)
     size = window_output(node.outputs[0], x.shape, kernel, stride, padding)
-    inside = not node.integer("count_include_pad", 0) and any(padding)
+    inside = not counts and any(padding)
     gain = np.array([x.scale if inside else x.scale / math.prod(kernel)])
     return Affine((channels, *size), (x,), Pool(kernel, stride, padding, inside), gain, np.zeros(1))
 
@@ -249,7 +258,7 @@ def max_pool(context: Context, node: SourceNode, values: list[Value | None]) -> 
     x, function = codes_of(context.value(values, 0))
     channels, height, width = spatial(function)
     kernel = pair(node.integers("kernel_shape"), "kernel")
-    stride, padding = window(node, (height, width), kernel)
+    stride, padding = window(node, (height, width), kernel, may_grow=True)
     size = window_output(node.outputs[0], x.shape, kernel, stride, padding)
     if channels * size[0] * size[1] > MAX_ELEMENTS:
         raise DeepDiveError("its output is too large")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
@@ -12,13 +11,11 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from deepdive.errors import DeepDiveError
 from deepdive.qnet.importers.convert import convert
 from deepdive.qnet.importers.dialects import QONNX_DOMAINS
-from deepdive.qnet.importers.imported import Deviation, Imported
+from deepdive.qnet.importers.imported import Deviation, FloatFile, Imported
 from deepdive.qnet.importers.measure import measure, output_range
 from deepdive.qnet.importers.onnx_source import Source, parse_source, without_softmax
+from deepdive.qnet.importers.photographs import Photographs
 from deepdive.qnet.onnx_file import read_bytes
-
-if TYPE_CHECKING:
-    from deepdive.qnet.importers.photographs import Photographs
 
 FLOAT = "float ONNX"
 MAX_CODES, MAX_SHARE = 1, 0.01
@@ -39,15 +36,7 @@ def import_onnx(path: Path, *, keep_bits: bool = False, photographs: Photographs
         raise DeepDiveError("it is no ONNX model, or cut short or damaged") from None
     kind = dialect(whole)
     if kind == FLOAT:
-        if not photographs or not photographs.pictures:
-            raise DeepDiveError(
-                "it is a float network; give pictures with --images to have it quantized, or the PyTorch module to "
-                "'deepdive quantize'"
-            )
-        # Imported here: ONNX Runtime's quantizer takes a second to import, and few need it.
-        from deepdive.qnet.importers.photographs import quantize_float
-
-        whole = quantize_float(whole, photographs)
+        raise FloatFile("it is a float network; give pictures with --images to have it quantized")
     source = without_softmax(whole)
     notes = ["The softmax at the end is left out: the largest output stays the largest."] if source is not whole else []
     # Numbers that overflow are found where they would be used, by name.
@@ -57,8 +46,6 @@ def import_onnx(path: Path, *, keep_bits: bool = False, photographs: Photographs
     net = converted.net
     if photographs:
         net = replace(net, preprocess=photographs.preprocess(net.input))
-    if kind == FLOAT and photographs:
-        notes.append(f"Quantized to 8 bits by ONNX Runtime, with ranges from {len(photographs.pictures)} pictures.")
     return Imported(net, kind, (*notes, *converted.notes, sentence(deviation)), deviation)
 
 

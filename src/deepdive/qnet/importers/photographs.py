@@ -1,20 +1,16 @@
-"""How photographs become the input of a network from elsewhere, and float networks quantized with them."""
+"""How photographs become the input of a network from elsewhere."""
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 from deepdive.errors import DeepDiveError
 from deepdive.qnet.feature_map import FeatureMap
-from deepdive.qnet.importers.onnx_source import Source, parse_source
-from deepdive.qnet.preprocess import Preprocess, read_images
+from deepdive.qnet.preprocess import Preprocess
 
 Colours = tuple[float, float, float]
 
@@ -64,50 +60,3 @@ class Photographs:
         codes = np.clip(np.rint(reals / x.scale) + x.uniform_zero_point, x.q_min, x.q_max).astype(int)
         rows = tuple(tuple(int(code) for code in codes[:, channel]) for channel in range(3))
         return Preprocess(x.shape[:2], self.resize_short, self.interpolation, rows)
-
-
-class Reader(CalibrationDataReader):  # type: ignore[misc]
-    """Pictures one by one, as ONNX Runtime's quantizer asks for them."""
-
-    def __init__(self, source: Source, photographs: Photographs) -> None:
-        _, height, width = source.dims
-        preprocess = Preprocess((height, width), photographs.resize_short, photographs.interpolation)
-        self.inputs = self.read(source.input, preprocess, photographs)
-
-    def read(self, name: str, preprocess: Preprocess, photographs: Photographs) -> Iterator[dict[str, np.ndarray]]:
-        for path in photographs.pictures:
-            reals = photographs.reals(read_images([path], preprocess))
-            yield {name: np.ascontiguousarray(reals.transpose(0, 3, 1, 2))}
-
-    def get_next(self) -> dict[str, np.ndarray] | None:
-        return next(self.inputs, None)
-
-
-def quantize_float(source: Source, photographs: Photographs) -> Source:
-    """A float network quantized to 8 bits by ONNX Runtime, per output channel, with ranges from the pictures.
-
-    Raises
-    ------
-    DeepDiveError
-        When its input is no picture, or ONNX Runtime cannot quantize it.
-    """
-    if len(source.dims) != 3 or source.dims[0] != 3 or source.dtype.kind != "f" or source.batch not in (None, 1):
-        raise DeepDiveError(f"its input {source.dims} is no float RGB picture with a batch that is free or one")
-    with tempfile.TemporaryDirectory() as folder:
-        target = Path(folder) / "quantized.onnx"
-        try:
-            quantize_static(
-                source.model,
-                str(target),
-                Reader(source, photographs),
-                quant_format=QuantFormat.QDQ,
-                per_channel=True,
-                activation_type=QuantType.QUInt8,
-                weight_type=QuantType.QInt8,
-            )
-            data = target.read_bytes()
-        except DeepDiveError:
-            raise
-        except Exception as error:  # whatever ONNX Runtime's quantizer stumbles over in a stranger's graph
-            raise DeepDiveError(f"ONNX Runtime does not quantize it ({str(error)[:300]})") from None
-    return parse_source(data)
