@@ -23,7 +23,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from mutants import mutant
-from victims import victims
+from victims import open_file, pictures, victims
 
 MEMORY_BYTES = 6 << 30
 SECONDS = 60
@@ -40,7 +40,7 @@ def made(files: dict[str, bytes], seed: int, number: int) -> tuple[str, bytes]:
 def child(seed: int, first: int, last: int) -> None:
     """Open mutants and print a word for each; any exception but ours ends the process."""
     from deepdive.errors import DeepDiveError
-    from deepdive.qnet.importers import import_network
+    from deepdive.qnet.importers import Photographs
     from deepdive.qnet.onnx_file import load
 
     warnings.simplefilter("error", RuntimeWarning)
@@ -48,12 +48,13 @@ def child(seed: int, first: int, last: int) -> None:
     files = victims()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "mutant.onnx"
+        photographs = Photographs(pictures=pictures(Path(folder)))
         for number in range(first, last):
             name, data = made(files, seed, number)
             path.write_bytes(data)
             signal.alarm(SECONDS)
             try:
-                load(path) if name == "own" else import_network(path)
+                load(path) if name == "own" else open_file(path, photographs)
                 word = "opened"
             except DeepDiveError as error:
                 word = "refused"

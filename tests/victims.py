@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from onnx import NodeProto, TensorProto, helper, numpy_helper
+from PIL import Image
 
+from deepdive.qnet.importers import FloatFile, Photographs, import_network
 from deepdive.qnet.onnx_writer import to_model
+from deepdive.quantization.from_onnx import Options, import_float
 from networks import every_operator_network
 
 QONNX = "qonnx.custom_op.general"
@@ -108,9 +112,52 @@ def qonnx_file() -> bytes:
     return g.bytes([1, 3, 8, 8], g.op("Gemm", [x, weight((5, 64), 2), g.number([0.1] * 5)], transB=1))
 
 
+def float_file() -> bytes:
+    """Every kind of float operator that becomes a PyTorch module."""
+    g = Graph()
+
+    def weight(*shape: int) -> str:
+        return g.number(g.rng.normal(size=shape))
+
+    x = g.op("Div", [g.op("Sub", ["x", g.number(np.full((1, 3, 1, 1), 0.4))]), g.number(0.25)])
+    x = g.op("Conv", [x, weight(4, 3, 3, 3), g.number([0.1] * 4)], strides=[2, 2], auto_pad="SAME_UPPER")
+    norm = [g.number(part) for part in ([1.0, -0.5, 0.7, 0.2], [0.1] * 4, [0.0] * 4, [1.0] * 4)]
+    x = g.op("HardSwish", [g.op("BatchNormalization", [x, *norm])])
+    y = g.op("Conv", [x, weight(4, 1, 3, 3)], group=4, pads=[1] * 4)
+    y = g.op("Clip", [g.op("Mul", [y, g.number(np.full((4, 1, 1), 0.5))]), g.number(0), g.number(6)])
+    factors = g.op("Sigmoid", [g.op("Conv", [g.op("GlobalAveragePool", [y]), weight(4, 4, 1, 1)])])
+    x = g.op("Add", [x, g.op("Mul", [y, factors])])
+    pads = g.number([0, 0, 1, 0, 0, 0, 0, 1], np.int64)
+    pool = g.op("MaxPool", [g.op("Pad", [x, pads])], kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1)
+    mean = g.op("AveragePool", [x], kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4)
+    x = g.op("Concat", [pool, g.op("LeakyRelu", [mean], alpha=0.1)], axis=1)
+    x = g.op("Reshape", [x, g.number([0, -1], np.int64)])
+    x = g.op("Relu", [g.op("Gemm", [x, weight(6, 72), g.number([0.1] * 6)], transB=1)])
+    x = g.op("Add", [g.op("MatMul", [x, weight(6, 5)]), g.number([0.3] * 5)])
+    return g.bytes([1, 3, 12, 12], g.op("Softmax", [x]))
+
+
+def pictures(folder: Path, count: int = 3) -> tuple[Path, ...]:
+    """A few small pictures to quantize float files with."""
+    rng = np.random.default_rng(0)
+    paths = tuple(folder / f"{index}.png" for index in range(count))
+    for path in paths:
+        Image.fromarray(rng.integers(0, 256, (12, 12, 3), dtype=np.uint8)).save(path)
+    return paths
+
+
+def open_file(path: Path, photographs: Photographs) -> None:
+    """As the command line opens a file from elsewhere; DeepDiveError when it is refused."""
+    try:
+        import_network(path)
+    except FloatFile:
+        import_float(path, Options(photographs))
+
+
 def victims() -> dict[str, bytes]:
-    """Files by name; `own` ones go to `load`, all others to the importer."""
+    """Files by name; `own` ones go to `load`, all others to `open_file`."""
     return {
+        "float": float_file(),
         "qdq": qdq_file(),
         "qonnx": qonnx_file(),
         "own": to_model(every_operator_network()).SerializeToString(deterministic=True),

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from deepdive.errors import DeepDiveError
-from deepdive.qnet.importers import import_network
+from deepdive.qnet.importers import Photographs
 from mutants import mutant
-from victims import victims
+from victims import open_file, pictures, victims
 
 FILES = {name: data for name, data in victims().items() if name != "own"}
 BATCHES, MUTANTS = 10, 40
@@ -22,7 +22,7 @@ def open_bytes(data: bytes, folder: Path) -> str:
     path = folder / "mutant.onnx"
     path.write_bytes(data)
     try:
-        import_network(path)
+        open_file(path, Photographs(pictures=pictures(folder)))
     except DeepDiveError as error:
         message = str(error)
         assert message.startswith(f"Cannot import '{path}': ")

@@ -18,6 +18,8 @@ from deepdive.quantization.ranges import RangeMethod, RangeObserver
 
 Correction = Literal["nothing", "bias", "rounding"]
 BATCH = 8
+LARGEST = 1e12
+"""Of any feature map: larger values are no network's, and their squares would not fit float32."""
 
 
 @dataclass(frozen=True)
@@ -85,16 +87,22 @@ def fit_ranges(model: QuantizedModel, images: Tensor, how: Calibration, progress
             if progress and layer is model.layers[-1]:
                 progress(f"ranges, pass {number} of 2: {count} of {len(images)} images")
         for layer in model:
-            if not observers[layer.output].finite:
-                raise DeepDiveError(
-                    f"'{layer.name}' gives NaN or infinity on the images; check the weights and the images."
-                )
+            check_range(layer.name, observers[layer.output])
     *_, last = model
     for quantizer, observer in observers.items():
         method = how.ranges or RangeMethod("minmax" if quantizer.bits == 8 else "mse")
         if quantizer is last.output:
             method = how.output_ranges
         quantizer.set_range(*observer.choose(method, quantizer.bits))
+
+
+def check_range(name: str, seen: RangeObserver) -> None:
+    """Refuse values that no scale or covariance in float32 can hold."""
+    if not seen.finite:
+        raise DeepDiveError(f"'{name}' gives NaN or infinity on the images; check the weights and the images.")
+    largest = max(-seen.low, seen.high)
+    if largest > LARGEST:
+        raise DeepDiveError(f"'{name}' gives values of {largest:.3g} on the images; check the weights and the images.")
 
 
 def real_maps(model: QuantizedModel, images: Tensor) -> Iterator[tuple[int, QuantizedLayer, Tensor]]:
