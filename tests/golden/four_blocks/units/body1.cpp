@@ -27,9 +27,12 @@ struct body1_pointwise_spec {
     using output = deepdive::beat<ap_uint<8>, 4>;
     static constexpr int pixels = 64;
     static constexpr int groups = 2;
+    static constexpr int least_groups = 2;
     static constexpr int out_groups = 4;
     static constexpr int out_parallel = 8;
     static constexpr int weight_bits = 8;
+    static constexpr int weights_at = 0;
+    static constexpr int scales_at = 0;
     static constexpr bool drains = false;
     static constexpr int acc_bits = 18;
     static constexpr int zero_point = 0;
@@ -44,6 +47,9 @@ struct body1_window_spec {
     static constexpr int height = 8;
     static constexpr int width = 8;
     static constexpr int groups = 8;
+    static constexpr int least_groups = 8;
+    static constexpr int row_beats = 64;
+    static constexpr int least_row_beats = 64;
     static constexpr int kernel_height = 3;
     static constexpr int kernel_width = 3;
     static constexpr int stride_y = 1;
@@ -61,6 +67,8 @@ struct body1_depthwise_spec {
     static constexpr int pixels = 64;
     static constexpr int groups = 8;
     static constexpr int weight_bits = 8;
+    static constexpr int weights_at = 0;
+    static constexpr int scales_at = 0;
     static constexpr bool fabric = false;
     static constexpr int acc_bits = 19;
     static constexpr int zero_point = 0;
@@ -74,9 +82,12 @@ struct body1_pointwise2_spec {
     using output = deepdive::beat<ap_uint<8>, 4>;
     static constexpr int pixels = 64;
     static constexpr int groups = 8;
+    static constexpr int least_groups = 8;
     static constexpr int out_groups = 2;
     static constexpr int out_parallel = 4;
     static constexpr int weight_bits = 8;
+    static constexpr int weights_at = 0;
+    static constexpr int scales_at = 0;
     static constexpr bool drains = false;
     static constexpr int acc_bits = 20;
     static constexpr int zero_point = 128;

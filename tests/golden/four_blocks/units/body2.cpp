@@ -18,9 +18,12 @@ struct body2_pointwise_spec {
     using output = deepdive::beat<ap_uint<8>, 2>;
     static constexpr int pixels = 64;
     static constexpr int groups = 2;
+    static constexpr int least_groups = 2;
     static constexpr int out_groups = 16;
     static constexpr int out_parallel = 2;
     static constexpr int weight_bits = 8;
+    static constexpr int weights_at = 0;
+    static constexpr int scales_at = 0;
     static constexpr bool drains = false;
     static constexpr int acc_bits = 18;
     static constexpr int zero_point = 0;
@@ -41,6 +44,9 @@ struct body2_window_spec {
     static constexpr int height = 8;
     static constexpr int width = 8;
     static constexpr int groups = 16;
+    static constexpr int least_groups = 16;
+    static constexpr int row_beats = 128;
+    static constexpr int least_row_beats = 128;
     static constexpr int kernel_height = 5;
     static constexpr int kernel_width = 5;
     static constexpr int stride_y = 2;
@@ -58,6 +64,8 @@ struct body2_depthwise_spec {
     static constexpr int pixels = 16;
     static constexpr int groups = 16;
     static constexpr int weight_bits = 8;
+    static constexpr int weights_at = 0;
+    static constexpr int scales_at = 0;
     static constexpr bool fabric = false;
     static constexpr int acc_bits = 20;
     static constexpr int zero_point = 0;
@@ -69,7 +77,9 @@ struct body2_depthwise_spec {
 struct body2_pointwise2_repack0_spec {
     using input = deepdive::beat<ap_uint<8>, 2>;
     using output = deepdive::beat<ap_uint<8>, 16>;
-    static constexpr int beats = 256;
+    static constexpr int pixels = 16;
+    static constexpr int reads = 16;
+    static constexpr int writes = 16;
 };
 
 struct body2_pointwise2_spec {
@@ -77,9 +87,12 @@ struct body2_pointwise2_spec {
     using output = deepdive::beat<ap_uint<8>, 1>;
     static constexpr int pixels = 16;
     static constexpr int groups = 2;
+    static constexpr int least_groups = 2;
     static constexpr int out_groups = 16;
     static constexpr int out_parallel = 1;
     static constexpr int weight_bits = 8;
+    static constexpr int weights_at = 0;
+    static constexpr int scales_at = 0;
     static constexpr bool drains = false;
     static constexpr int acc_bits = 20;
     static constexpr int zero_point = 128;

@@ -12,7 +12,9 @@ namespace {
 struct classifier_linear_repack0_spec {
     using input = deepdive::beat<ap_uint<8>, 4>;
     using output = deepdive::beat<ap_uint<8>, 32>;
-    static constexpr int beats = 8;
+    static constexpr int pixels = 1;
+    static constexpr int reads = 8;
+    static constexpr int writes = 8;
 };
 
 struct classifier_linear_spec {
@@ -20,9 +22,12 @@ struct classifier_linear_spec {
     using output = deepdive::beat<ap_uint<8>, 5>;
     static constexpr int pixels = 1;
     static constexpr int groups = 1;
+    static constexpr int least_groups = 1;
     static constexpr int out_groups = 2;
     static constexpr int out_parallel = 5;
     static constexpr int weight_bits = 8;
+    static constexpr int weights_at = 0;
+    static constexpr int scales_at = 0;
     static constexpr bool drains = false;
     static constexpr int acc_bits = 20;
     static constexpr int zero_point = 128;

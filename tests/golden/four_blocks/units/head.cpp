@@ -19,6 +19,9 @@ struct head_window_spec {
     static constexpr int height = 16;
     static constexpr int width = 16;
     static constexpr int groups = 3;
+    static constexpr int least_groups = 3;
+    static constexpr int row_beats = 48;
+    static constexpr int least_row_beats = 48;
     static constexpr int kernel_height = 3;
     static constexpr int kernel_width = 3;
     static constexpr int stride_y = 2;
@@ -35,9 +38,12 @@ struct head_conv_spec {
     using output = deepdive::beat<ap_uint<8>, 1>;
     static constexpr int pixels = 64;
     static constexpr int groups = 3;
+    static constexpr int least_groups = 3;
     static constexpr int out_groups = 8;
     static constexpr int out_parallel = 1;
     static constexpr int weight_bits = 8;
+    static constexpr int weights_at = 0;
+    static constexpr int scales_at = 0;
     static constexpr bool drains = false;
     static constexpr int acc_bits = 20;
     static constexpr int zero_point = 0;
@@ -55,7 +61,9 @@ struct head_conv_words_spec {
 struct head_window2_repack0_spec {
     using input = deepdive::beat<ap_uint<8>, 1>;
     using output = deepdive::beat<ap_uint<8>, 8>;
-    static constexpr int beats = 512;
+    static constexpr int pixels = 64;
+    static constexpr int reads = 8;
+    static constexpr int writes = 8;
 };
 
 struct head_window2_spec {
@@ -64,6 +72,9 @@ struct head_window2_spec {
     static constexpr int height = 8;
     static constexpr int width = 8;
     static constexpr int groups = 1;
+    static constexpr int least_groups = 1;
+    static constexpr int row_beats = 8;
+    static constexpr int least_row_beats = 8;
     static constexpr int kernel_height = 3;
     static constexpr int kernel_width = 3;
     static constexpr int stride_y = 1;
@@ -81,6 +92,8 @@ struct head_depthwise_spec {
     static constexpr int pixels = 64;
     static constexpr int groups = 1;
     static constexpr int weight_bits = 8;
+    static constexpr int weights_at = 0;
+    static constexpr int scales_at = 0;
     static constexpr bool fabric = false;
     static constexpr int acc_bits = 19;
     static constexpr int zero_point = 0;
@@ -94,9 +107,12 @@ struct head_pointwise_spec {
     using output = deepdive::beat<ap_uint<8>, 4>;
     static constexpr int pixels = 64;
     static constexpr int groups = 1;
+    static constexpr int least_groups = 1;
     static constexpr int out_groups = 2;
     static constexpr int out_parallel = 4;
     static constexpr int weight_bits = 8;
+    static constexpr int weights_at = 0;
+    static constexpr int scales_at = 0;
     static constexpr bool drains = false;
     static constexpr int acc_bits = 19;
     static constexpr int zero_point = 128;

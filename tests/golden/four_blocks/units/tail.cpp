@@ -14,7 +14,9 @@ namespace {
 struct tail_pointwise_repack0_spec {
     using input = deepdive::beat<ap_uint<8>, 1>;
     using output = deepdive::beat<ap_uint<8>, 4>;
-    static constexpr int beats = 256;
+    static constexpr int pixels = 16;
+    static constexpr int reads = 16;
+    static constexpr int writes = 16;
 };
 
 struct tail_pointwise_spec {
@@ -22,9 +24,12 @@ struct tail_pointwise_spec {
     using output = deepdive::beat<ap_uint<8>, 4>;
     static constexpr int pixels = 16;
     static constexpr int groups = 4;
+    static constexpr int least_groups = 4;
     static constexpr int out_groups = 4;
     static constexpr int out_parallel = 8;
     static constexpr int weight_bits = 8;
+    static constexpr int weights_at = 0;
+    static constexpr int scales_at = 0;
     static constexpr bool drains = false;
     static constexpr int acc_bits = 19;
     static constexpr int zero_point = 0;

@@ -34,9 +34,12 @@ def _(stage: Dense, net: QNet) -> StageCode:
             *integers(
                 pixels=stage.output.height * stage.output.width,
                 groups=stage.input.groups,
+                least_groups=stage.input.groups,
                 out_groups=stage.out_groups,
                 out_parallel=stage.out_parallel,
                 weight_bits=weight_bits,
+                weights_at=0,
+                scales_at=0,
             ),
             flag("drains", stage.drains),
             *requantization(node.requantize, stage.requantizer, node.output),

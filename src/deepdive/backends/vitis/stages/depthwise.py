@@ -23,6 +23,8 @@ def _(stage: Depthwise, net: QNet) -> StageCode:
                 pixels=stage.output.height * stage.output.width,
                 groups=stage.input.groups,
                 weight_bits=weight_bits,
+                weights_at=0,
+                scales_at=0,
             ),
             flag("fabric", stage.fabric),
             *requantization(node.requantize, stage.requantizer, node.output),

@@ -12,5 +12,9 @@ def _(stage: Repack, net: QNet) -> StageCode:
     return code_of(
         stage,
         template="repack",
-        constants=integers(beats=max(stage.input.beats, stage.output.beats)),
+        constants=integers(
+            pixels=stage.output.height * stage.output.width,
+            reads=stage.input.channels // stage.narrow_lanes,
+            writes=stage.output.channels // stage.narrow_lanes,
+        ),
     )

@@ -10,6 +10,7 @@ from deepdive.qnet import QNet
 @emit.register
 def _(stage: Window, net: QNet) -> StageCode:
     top, left, bottom, right = stage.padding
+    row_beats = stage.row_pixels * stage.input.groups
     return code_of(
         stage,
         template="window",
@@ -18,6 +19,9 @@ def _(stage: Window, net: QNet) -> StageCode:
                 height=stage.input.height,
                 width=stage.input.width,
                 groups=stage.input.groups,
+                least_groups=stage.input.groups,
+                row_beats=row_beats,
+                least_row_beats=row_beats,
                 kernel_height=stage.kernel[0],
                 kernel_width=stage.kernel[1],
                 stride_y=stage.stride[0],

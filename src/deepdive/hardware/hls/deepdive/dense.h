@@ -8,8 +8,10 @@
 // Codes enter the multipliers as they are: the zero point's part of every sum is a constant of the output channel, and the
 // compiler has put it into the bias.
 //
-// Spec: input, output (beats), pixels (a frame), groups (beats a pixel), out_groups, out_parallel, weight_bits, acc_bits,
-// drains (whether a pixel's codes are all written before the next pixel is read), half_up, zero_point, q_min, q_max.
+// Spec: input, output (beats), out_parallel, weight_bits, acc_bits, groups (most beats a pixel, for the array that keeps
+// one), least_groups. Layer, by default the Spec's own constants: pixels (a frame), groups, out_groups, weights_at and
+// scales_at (where its words begin), drains (whether a pixel's codes are all written before the next pixel is read),
+// half_up, zero_point, q_min, q_max.
 #ifndef DEEPDIVE_DENSE_H
 #define DEEPDIVE_DENSE_H
 
@@ -22,30 +24,30 @@ namespace deepdive {
 
 // `weights` is a ROM, one word of (input, output channel) a row, the output channel running fastest; or a stream of such
 // words. `scales` has one row for each output beat of a pixel.
-template <class Spec, class Weights>
+template <class Spec, class Weights, int ROWS, class Layer = Spec>
 void dense(hls::stream<typename Spec::input>& input, hls::stream<typename Spec::output>& output, Weights& weights,
-           const scale_word (&scales)[Spec::out_groups * Spec::out_parallel / Spec::output::size][Spec::output::size],
-           int frames) {
+           const scale_word (&scales)[ROWS][Spec::output::size], int frames, Layer layer = Layer()) {
 #pragma HLS inline off
     constexpr int inputs = Spec::input::size;
-    constexpr int groups = Spec::groups;
+    constexpr int least_groups = Spec::least_groups;
     constexpr int outputs = Spec::out_parallel;
     constexpr int lanes = Spec::output::size;
     constexpr int turns = outputs / lanes;
-    constexpr int rows = Spec::out_groups * turns;
     static_assert(outputs % lanes == 0, "a group of output channels is a whole number of output beats");
-    static_assert(turns <= groups, "the requantizers must be done when the next group of sums is");
+    static_assert(turns <= least_groups, "the requantizers must be done when the next group of sums is");
 
-    typename Spec::input kept[groups];
+    typename Spec::input kept[Spec::groups];
 #pragma HLS aggregate variable=kept compact=bit
-#pragma HLS dependence variable=kept type=inter direction=RAW distance=groups dependent=true
+#pragma HLS dependence variable=kept type=inter direction=RAW distance=least_groups dependent=true
     ap_int<Spec::acc_bits> sums[outputs];
 #pragma HLS array_partition variable=sums type=complete
     ap_int<Spec::acc_bits> finished[outputs];
 #pragma HLS array_partition variable=finished type=complete
 
-    const long long multiplying = static_cast<long long>(frames) * Spec::pixels * (Spec::out_groups * groups + (Spec::drains ? turns : 0));
-    const long long steps = multiplying + (Spec::drains ? 0 : turns);
+    const int words = layer.out_groups * layer.groups;
+    const int rows = layer.out_groups * turns;
+    const long long multiplying = static_cast<long long>(frames) * layer.pixels * (words + (layer.drains ? turns : 0));
+    const long long steps = multiplying + (layer.drains ? 0 : turns);
     int group = 0;
     int out_group = 0;
     int address = 0;    // of the weights
@@ -62,7 +64,7 @@ steps_of_all_frames:
         requantize_lanes:
             for (int lane = 0; lane < lanes; ++lane) {
 #pragma HLS unroll
-                result.lane[lane] = requantize<Spec>(finished[turn * lanes + lane], unpack_scale(scales[row][lane]));
+                result.lane[lane] = requantize<Spec>(finished[turn * lanes + lane], unpack_scale(scales[layer.scales_at + row][lane]), layer);
             }
             output.write(result);
             ++turn;
@@ -81,7 +83,7 @@ steps_of_all_frames:
             }
             ap_int<Spec::weight_bits> factors[inputs * outputs];
 #pragma HLS array_partition variable=factors type=complete
-            fetch_weights<Spec::weight_bits, inputs * outputs>(weights, address, factors);
+            fetch_weights<Spec::weight_bits, inputs * outputs>(weights, layer.weights_at + address, factors);
 
             int products[outputs];
 #pragma HLS array_partition variable=products type=complete
@@ -94,8 +96,8 @@ steps_of_all_frames:
                 sums[out] = static_cast<int>(before + static_cast<unsigned>(products[out]));
             }
 
-            address = address == Spec::out_groups * groups - 1 ? 0 : address + 1;
-            if (group != groups - 1) {
+            address = address == words - 1 ? 0 : address + 1;
+            if (group != layer.groups - 1) {
                 ++group;
             } else {
             set_aside:
@@ -105,8 +107,8 @@ steps_of_all_frames:
                 }
                 turn = 0;
                 group = 0;
-                draining = Spec::drains && out_group == Spec::out_groups - 1 ? turns : 0;
-                out_group = out_group == Spec::out_groups - 1 ? 0 : out_group + 1;
+                draining = layer.drains && out_group == layer.out_groups - 1 ? turns : 0;
+                out_group = out_group == layer.out_groups - 1 ? 0 : out_group + 1;
             }
         }
     }

@@ -1,7 +1,8 @@
 // Depthwise: one filter a channel, on windows; a step multiplies all taps of `lanes` channels and gives their codes.
 //
-// Spec: input (taps * lanes), output (beats), pixels (a frame), groups (beats a pixel), weight_bits, acc_bits,
-// fabric (multipliers of LUTs, not DSPs), half_up, zero_point, q_min, q_max.
+// Spec: input (taps * lanes), output (beats), weight_bits, acc_bits, fabric (multipliers of LUTs, not DSPs).
+// Layer, by default the Spec's own constants: pixels (a frame), groups (beats a pixel), weights_at and scales_at (where
+// its words begin), half_up, zero_point, q_min, q_max.
 #ifndef DEEPDIVE_DEPTHWISE_H
 #define DEEPDIVE_DEPTHWISE_H
 
@@ -12,14 +13,14 @@
 namespace deepdive {
 
 // `weights` has a word of (tap, lane) for each group of lanes, laid out as the windows are.
-template <class Spec, class Weights>
+template <class Spec, class Weights, int ROWS, class Layer = Spec>
 void depthwise(hls::stream<typename Spec::input>& input, hls::stream<typename Spec::output>& output,
-               Weights& weights, const scale_word (&scales)[Spec::groups][Spec::output::size], int frames) {
+               Weights& weights, const scale_word (&scales)[ROWS][Spec::output::size], int frames, Layer layer = Layer()) {
 #pragma HLS inline off
     constexpr int lanes = Spec::output::size;
     constexpr int taps = Spec::input::size / lanes;
 
-    const long long steps = static_cast<long long>(frames) * Spec::pixels * Spec::groups;
+    const long long steps = static_cast<long long>(frames) * layer.pixels * layer.groups;
     int group = 0;
 
 steps_of_all_frames:
@@ -29,7 +30,7 @@ steps_of_all_frames:
 #pragma HLS aggregate variable=pixel compact=bit
         ap_int<Spec::weight_bits> factors[taps * lanes];
 #pragma HLS array_partition variable=factors type=complete
-        fetch_weights<Spec::weight_bits, taps * lanes>(weights, group, factors);
+        fetch_weights<Spec::weight_bits, taps * lanes>(weights, layer.weights_at + group, factors);
 
         int products[lanes];
 #pragma HLS array_partition variable=products type=complete
@@ -60,10 +61,10 @@ steps_of_all_frames:
     requantize_lanes:
         for (int lane = 0; lane < lanes; ++lane) {
 #pragma HLS unroll
-            result.lane[lane] = requantize<Spec>(products[lane], unpack_scale(scales[group][lane]));
+            result.lane[lane] = requantize<Spec>(products[lane], unpack_scale(scales[layer.scales_at + group][lane]), layer);
         }
         output.write(result);
-        group = group == Spec::groups - 1 ? 0 : group + 1;
+        group = group == layer.groups - 1 ? 0 : group + 1;
     }
 }
 

@@ -24,30 +24,31 @@ inline scale unpack_scale(scale_word word) {
     return result;
 }
 
-// The one place where a value is rounded, shifted and clipped. Spec: half_up, zero_point, q_min, q_max.
+// The one place where a value is rounded, shifted and clipped. `how` has half_up, zero_point, q_min, q_max: of a streamed
+// stage they are constants of its Spec, of a shared one they come with the block.
 //
 // (value + half) >> shift is ((value >> (shift - 1)) + 1) >> 1: one shifter and a short increment. A drop of at least
 // BITS - 1 leaves nothing but the sign, whatever it is, so none is larger.
-template <class Spec, int BITS>
-typename Spec::output::element round_and_clip(ap_int<BITS> value, ap_uint<6> drop) {
+template <class Spec, int BITS, class How = Spec>
+typename Spec::output::element round_and_clip(ap_int<BITS> value, ap_uint<6> drop, const How& how = How()) {
 #pragma HLS inline
     const ap_int<BITS> dropped = value >> drop;
     const ap_int<BITS + 1> up = dropped + 1;
-    const ap_int<BITS> rounded = Spec::half_up ? static_cast<ap_int<BITS>>(up >> 1) : dropped;
-    const ap_int<BITS + 1> moved = rounded + Spec::zero_point;
-    const bool below = moved < Spec::q_min;
-    const bool above = moved > Spec::q_max;
-    return below ? Spec::q_min : above ? Spec::q_max : static_cast<int>(moved);
+    const ap_int<BITS> rounded = how.half_up ? static_cast<ap_int<BITS>>(up >> 1) : dropped;
+    const ap_int<BITS + 1> moved = rounded + how.zero_point;
+    const bool below = moved < how.q_min;
+    const bool above = moved > how.q_max;
+    return below ? static_cast<int>(how.q_min) : above ? static_cast<int>(how.q_max) : static_cast<int>(moved);
 }
 
 // `sum` lacks its bias. The compiler has proven that sum + bias fits Spec::acc_bits, so wrapping loses nothing.
-template <class Spec>
-typename Spec::output::element requantize(ap_int<Spec::acc_bits> sum, const scale& by) {
+template <class Spec, class How = Spec>
+typename Spec::output::element requantize(ap_int<Spec::acc_bits> sum, const scale& by, const How& how = How()) {
 #pragma HLS inline
     constexpr int product_bits = Spec::acc_bits + 17;
     const ap_int<Spec::acc_bits> acc = static_cast<long long>(sum) + by.bias;
     const ap_int<product_bits> product = static_cast<long long>(acc) * by.mult;
-    return round_and_clip<Spec, product_bits>(product, by.drop);
+    return round_and_clip<Spec, product_bits>(product, by.drop, how);
 }
 
 }  // namespace deepdive

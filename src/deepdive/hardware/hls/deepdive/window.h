@@ -5,14 +5,24 @@
 // next frame's pixels come in; taps outside the map are replaced by the zero point. So a frame takes as many steps as
 // the map has beats (more only when the padding is so large that there are more windows than pixels).
 //
-// Spec: input, output (beats), height, width, groups, kernel_height, kernel_width, stride_y, stride_x, pad_top, pad_left,
-// pad_bottom, pad_right, zero_points[] (one, or one a channel).
+// Spec: input, output (beats), kernel_height, kernel_width, groups and row_beats (the most there are, for the arrays),
+// least_groups, least_row_beats. Layer, by default the Spec's own constants: height, width, groups (beats a pixel), stride_y,
+// stride_x, pad_top, pad_left, pad_bottom, pad_right (each smaller than the kernel), zero_points[] (one, or one a channel).
 #ifndef DEEPDIVE_WINDOW_H
 #define DEEPDIVE_WINDOW_H
 
 #include "deepdive/beat.h"
 
 namespace deepdive {
+
+// The raster that both positions run over.
+struct window_raster {
+    int groups;
+    int columns;
+    int rows;
+    int stride_x;
+    int stride_y;
+};
 
 // Position in a raster of groups within columns within rows, and how far the next strided row and column are.
 struct raster_position {
@@ -22,24 +32,23 @@ struct raster_position {
     int row_phase = 0;
     int column_phase = 0;
 
-    template <class Raster>
-    void advance() {
+    void advance(const window_raster& raster) {
 #pragma HLS inline
-        if (group != Raster::groups - 1) {
+        if (group != raster.groups - 1) {
             ++group;
             return;
         }
         group = 0;
-        if (column != Raster::columns - 1) {
+        if (column != raster.columns - 1) {
             ++column;
-            column_phase = column_phase == Raster::stride_x - 1 ? 0 : column_phase + 1;
+            column_phase = column_phase == raster.stride_x - 1 ? 0 : column_phase + 1;
             return;
         }
         column = 0;
         column_phase = 0;
-        if (row != Raster::rows - 1) {
+        if (row != raster.rows - 1) {
             ++row;
-            row_phase = row_phase == Raster::stride_y - 1 ? 0 : row_phase + 1;
+            row_phase = row_phase == raster.stride_y - 1 ? 0 : row_phase + 1;
             return;
         }
         row = 0;
@@ -47,50 +56,45 @@ struct raster_position {
     }
 };
 
-// The raster that both positions run over, and what follows from it.
-template <class Spec>
-struct window_raster {
-    static constexpr int groups = Spec::groups;
-    static constexpr int stride_x = Spec::stride_x;
-    static constexpr int stride_y = Spec::stride_y;
-    static constexpr int window_rows = Spec::height + Spec::pad_top + Spec::pad_bottom - Spec::kernel_height + 1;
-    static constexpr int window_columns = Spec::width + Spec::pad_left + Spec::pad_right - Spec::kernel_width + 1;
-    static constexpr int rows = Spec::height > window_rows ? Spec::height : window_rows;
-    static constexpr int columns = Spec::width > window_columns ? Spec::width : window_columns;
-    static constexpr int lag = ((Spec::kernel_height - 1 - Spec::pad_top) * columns + Spec::kernel_width - 1 - Spec::pad_left) * groups;
-    static_assert(lag >= 0, "padding must be smaller than the kernel");
-};
-
-template <class Spec>
-void window(hls::stream<typename Spec::input>& input, hls::stream<typename Spec::output>& output, int frames) {
+template <class Spec, class Layer = Spec>
+void window(hls::stream<typename Spec::input>& input, hls::stream<typename Spec::output>& output, int frames,
+            Layer layer = Layer()) {
 #pragma HLS inline off
-    using raster = window_raster<Spec>;
     using element = typename Spec::input::element;
     constexpr int lanes = Spec::input::size;
     constexpr int kernel_height = Spec::kernel_height;
     constexpr int kernel_width = Spec::kernel_width;
     constexpr int lines_above = kernel_height > 1 ? kernel_height - 1 : 1;
     constexpr int columns_left = kernel_width > 1 ? kernel_width - 1 : 1;
-    constexpr int zero_points = sizeof(Spec::zero_points) / sizeof(Spec::zero_points[0]);
-    constexpr int row_beats = raster::columns * raster::groups;
-    constexpr int groups = raster::groups;
+    constexpr int zero_points = sizeof(Layer::zero_points) / sizeof(Layer::zero_points[0]);
+    constexpr int least_row_beats = Spec::least_row_beats;
+    constexpr int least_groups = Spec::least_groups;
+    static_assert(0 < least_groups && least_groups <= Spec::groups, "the fewest groups are no more than the most");
+    static_assert(0 < least_row_beats && least_row_beats <= Spec::row_beats, "the same of the beats of a row");
     static_assert(Spec::output::size == kernel_height * kernel_width * lanes, "a window holds every tap of every lane");
 
     // One word holds the pixels above a beat, another those to its left: a step reads one word and writes it back, moved
     // by one, so a memory with one read and one write port is enough. An address comes up again only after a row, or
     // after the groups of a pixel.
-    element above[row_beats][lines_above][lanes];
+    element above[Spec::row_beats][lines_above][lanes];
 #pragma HLS array_reshape variable=above dim=2 type=complete
 #pragma HLS array_reshape variable=above dim=3 type=complete
-#pragma HLS dependence variable=above type=inter direction=RAW distance=row_beats dependent=true
-    element left[groups][columns_left][kernel_height][lanes];
+#pragma HLS dependence variable=above type=inter direction=RAW distance=least_row_beats dependent=true
+    element left[Spec::groups][columns_left][kernel_height][lanes];
 #pragma HLS array_reshape variable=left dim=2 type=complete
 #pragma HLS array_reshape variable=left dim=3 type=complete
 #pragma HLS array_reshape variable=left dim=4 type=complete
-#pragma HLS dependence variable=left type=inter direction=RAW distance=groups dependent=true
+#pragma HLS dependence variable=left type=inter direction=RAW distance=least_groups dependent=true
 
-    const long long reads = static_cast<long long>(frames) * raster::rows * row_beats;
-    const long long steps = reads + raster::lag;
+    const int window_rows = layer.height + layer.pad_top + layer.pad_bottom - kernel_height + 1;
+    const int window_columns = layer.width + layer.pad_left + layer.pad_right - kernel_width + 1;
+    const int rows = layer.height > window_rows ? layer.height : window_rows;
+    const int columns = layer.width > window_columns ? layer.width : window_columns;
+    const window_raster raster = {layer.groups, columns, rows, layer.stride_x, layer.stride_y};
+    const int row_beats = columns * layer.groups;
+    const int lag = ((kernel_height - 1 - layer.pad_top) * columns + kernel_width - 1 - layer.pad_left) * layer.groups;
+    const long long reads = static_cast<long long>(frames) * rows * row_beats;
+    const long long steps = reads + lag;
     raster_position source;
     raster_position corner;
     int address = 0;
@@ -114,7 +118,7 @@ steps_of_all_frames:
         }
         typename Spec::input pixel = {};
 #pragma HLS aggregate variable=pixel compact=bit
-        if (step < reads && source.row < Spec::height && source.column < Spec::width) {
+        if (step < reads && source.row < layer.height && source.column < layer.width) {
             pixel = input.read();
         }
     column_from_input:
@@ -167,36 +171,36 @@ steps_of_all_frames:
             }
         }
 
-        if (step >= raster::lag) {
-            const bool wanted = corner.row_phase == 0 && corner.column_phase == 0 && corner.row < raster::window_rows &&
-                                corner.column < raster::window_columns;
+        if (step >= lag) {
+            const bool wanted = corner.row_phase == 0 && corner.column_phase == 0 && corner.row < window_rows &&
+                                corner.column < window_columns;
             if (wanted) {
                 typename Spec::output result;
 #pragma HLS aggregate variable=result compact=bit
             emit_row:
                 for (int y = 0; y < kernel_height; ++y) {
 #pragma HLS unroll
-                    const int row = corner.row + y - Spec::pad_top;
-                    const bool row_inside = row >= 0 && row < Spec::height;
+                    const int row = corner.row + y - layer.pad_top;
+                    const bool row_inside = row >= 0 && row < layer.height;
                 emit_column:
                     for (int x = 0; x < kernel_width; ++x) {
 #pragma HLS unroll
-                        const int at = corner.column + x - Spec::pad_left;
-                        const bool inside = row_inside && at >= 0 && at < Spec::width;
+                        const int at = corner.column + x - layer.pad_left;
+                        const bool inside = row_inside && at >= 0 && at < layer.width;
                     emit_lane:
                         for (int lane = 0; lane < lanes; ++lane) {
 #pragma HLS unroll
                             const int channel = zero_points == 1 ? 0 : corner.group * lanes + lane;
-                            const element zero = Spec::zero_points[channel];
+                            const element zero = layer.zero_points[channel];
                             result.lane[(y * kernel_width + x) * lanes + lane] = inside ? taps[x][y][lane] : zero;
                         }
                     }
                 }
                 output.write(result);
             }
-            corner.advance<raster>();
+            corner.advance(raster);
         }
-        source.advance<raster>();
+        source.advance(raster);
         address = address == row_beats - 1 ? 0 : address + 1;
     }
 }
