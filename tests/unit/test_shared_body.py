@@ -166,6 +166,19 @@ def test_a_block_waits_for_the_weights_of_the_next() -> None:
     assert stage.schedule[4] == stage.block_cycles(stage.blocks[4])
 
 
+def test_one_weight_buffer_is_half_the_memory_and_waits_for_each_load() -> None:
+    plans = plan_of(Block(6), Block(10, stride=2))
+    two = body(shared_unit("body", plans, Sharing(SMALL, batch=2)))
+    one = body(shared_unit("body", plans, Sharing(SMALL, batch=2, weight_buffers=1, port_cycles=2)))
+    assert one.schedule == tuple(
+        2 * one.weight_words(block) + MEMORY_CYCLES + one.block_cycles(block) for block in one.blocks
+    )
+    for single, double in zip(one.memories, two.memories, strict=True):
+        assert single.depth == double.depth
+        assert double.banks == (2 if single.name.endswith(("_weights", "_scales")) else single.banks)
+    assert one.external_bytes == two.external_bytes
+
+
 def test_a_small_filter_runs_in_a_large_window() -> None:
     plans = plan_of(Block(6, kernel=5, stride=2), Block(6, kernel=3))
     stage = body(shared_unit("body", plans, Sharing(SMALL)))

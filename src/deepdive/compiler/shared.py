@@ -25,6 +25,8 @@ class Sharing:
     folding: SharedFolding
     maps: Literal["external", "on_chip"] = "external"
     weights: Literal["external", "on_chip"] = "external"
+    weight_buffers: Literal[1, 2] = 2
+    port_cycles: int = 1
     batch: int = 1
 
 
@@ -51,6 +53,8 @@ def shared_unit(name: str, plans: Sequence[UnitPlan], how: Sharing, source: Stre
         blocks=shared_blocks(operations, how.folding),
         maps=how.maps,
         weights=how.weights,
+        weight_buffers=how.weight_buffers,
+        port_cycles=how.port_cycles,
         batch=how.batch,
     )
     blocks = tuple(block for plan in plans for block in plan.blocks)

@@ -45,14 +45,18 @@ class SharedBody(Pipe):
 
     Time runs in phases. In each of them the stage takes batch p from its input stream into memory, runs all blocks on
     batch p - 1, and gives batch p - 2 to its output stream, all at the same time. While a block runs, the weights of
-    the next one are loaded into the other half of the weight memory, unless all weights lie on chip.
+    the next one are loaded into the other half of the weight memory, unless all weights lie on chip. With one buffer
+    they are loaded before the block runs: the larger the batch, the less that costs.
 
     Parameters
     ----------
     maps
         Where feature maps lie between blocks: ``external``, read and written in bursts; or ``on_chip``.
     weights
-        ``external``: two memories on chip, each as large as the largest block. ``on_chip``: a ROM of all blocks.
+        ``external``: `weight_buffers` memories on chip, each as large as the largest block. ``on_chip``: a ROM of all
+        blocks.
+    port_cycles
+        Clock cycles in which the memory's port brings a word of weights: 2 where it has 64 bits.
     batch
         Frames that pass a block together.
     """
@@ -62,6 +66,8 @@ class SharedBody(Pipe):
     blocks: tuple[SharedBlock, ...] = Field(min_length=1)
     maps: Literal["external", "on_chip"] = "external"
     weights: Literal["external", "on_chip"] = "external"
+    weight_buffers: Literal[1, 2] = 2
+    port_cycles: int = Field(default=1, ge=1)
     batch: int = Field(default=1, ge=1, le=64)
 
     @model_validator(mode="after")
@@ -112,13 +118,21 @@ class SharedBody(Pipe):
         memory = MEMORY_CYCLES if self.maps == "external" else 0
         return chain_cycles(self.chain(block), self.batch) + START_CYCLES + memory
 
+    def load_cycles(self, block: SharedBlock) -> int:
+        """Clock cycles in which a block's weights come from external memory."""
+        return self.weight_words(block) * self.port_cycles + MEMORY_CYCLES if self.weights == "external" else 0
+
     @property
     def schedule(self) -> tuple[int, ...]:
-        """Clock cycles of each block for one batch: it ends when the weights of the one after it are loaded, too."""
-        loads = [0] * len(self.blocks)
-        if self.weights == "external":
-            loads = [self.weight_words(block) + MEMORY_CYCLES for block in (*self.blocks[1:], self.blocks[0])]
-        return tuple(max(self.block_cycles(block), load) for block, load in zip(self.blocks, loads, strict=True))
+        """Clock cycles of each block for one batch.
+
+        With two weight buffers it ends when the weights of the one after it are loaded, too; with one it begins with
+        the loading of its own.
+        """
+        runs, loads = [self.block_cycles(block) for block in self.blocks], [self.load_cycles(b) for b in self.blocks]
+        if self.weight_buffers == 1:
+            return tuple(load + run for load, run in zip(loads, runs, strict=True))
+        return tuple(max(run, load) for run, load in zip(runs, (*loads[1:], loads[0]), strict=True))
 
     @property
     def ends_cycles(self) -> tuple[int, int]:
@@ -207,7 +221,7 @@ class SharedBody(Pipe):
                 if self.weights == "on_chip":
                     found[name] = Memory(name=name, depth=before + depth, width=width, read_only=True)
                 else:
-                    found[name] = Memory(name=name, depth=max(before, depth), width=width, banks=2)
+                    found[name] = Memory(name=name, depth=max(before, depth), width=width, banks=self.weight_buffers)
             for stage in self.chain(block):
                 for memory in stage.memories:
                     if memory.name in ("weights", "scales"):
