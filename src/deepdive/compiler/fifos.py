@@ -138,6 +138,8 @@ def early_pixels(operations: Sequence[Operation], groups: Groups | None = None) 
             pixels = target.width - target.width // step
             if source.height % step:  # a frame's last row of windows and the next one's first meet
                 pixels *= 2
+        if operation.kind == "global_avg_pool":  # gives a frame's sums one after the other
+            pixels = 1
         if operation.kind == "pad":  # nothing is read while it gives what lies below, above and beside the map
             top, left, bottom, right = operation.fields["padding"]
             frame = (top + bottom) * target.width + left + right
@@ -145,7 +147,7 @@ def early_pixels(operations: Sequence[Operation], groups: Groups | None = None) 
         narrower = operation.kind == "repack" and groups is not None and groups(target) > groups(source)
         if pixels and (narrower or operation.kind in DENSE):
             wanted[source.name] = pixels
-        elif operation.kind in ("window", "depthwise", "max_pool", "avg_pool", "table", "repack"):
+        elif operation.kind in ("window", "depthwise", "max_pool", "avg_pool", "global_avg_pool", "table", "repack"):
             bursts[target.name] = pixels
     return wanted
 
@@ -161,7 +163,8 @@ def skips(operations: Sequence[Operation], groups: Groups) -> dict[str, int]:
         if operation.kind in JOINS:
             for source, first in before[0].items():
                 second = before[1].get(sisters.get(source, ""))
-                if second:
+                met = source in before[1] and sisters.get(source) in before[0]
+                if second and not met:
                     for edge, slow, fast in (
                         (operation.inputs[1], first, second),
                         (operation.inputs[0], second, first),
