@@ -12,9 +12,12 @@ import pytest
 from typer.testing import CliRunner
 
 from deepdive.cli import app
+from deepdive.errors import UnsupportedLayer
 from deepdive.qnet import FeatureMap, QNet
-from deepdive.qnet.importers import import_network
+from deepdive.qnet.importers import Photographs, import_network
+from deepdive.quantization import quantize
 from networks import NetworkBuilder, Numbers, Window, every_operator_network, four_block_network, random_codes
+from quantized_networks import Shape, mobilenet_like, random_images
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -83,6 +86,42 @@ def test_what_we_export_we_import(tmp_path: Path, signed: bool) -> None:
     assert [getattr(node, "weight_bits", 0) for node in again.nodes] == [4, 4, 0, 4]
     codes = random_codes(net, batch=8)
     assert (net.run(codes) != again.run(codes)).mean() < 0.01
+
+
+def test_raw_pixels_sums_and_pools_come_back(tmp_path: Path) -> None:
+    """A PyTorch network of ours: a zero point a channel at its input, a residual add with two factors, a mean."""
+    shape = Shape(6, 2, 3, 1, True, False, "relu6", (10, 12), 3)
+    mean, std = (123.7, 116.25, 103.5), (58.4, 57.1, 57.4)
+    net = quantize(mobilenet_like(shape), random_images(4, shape.size), mean=mean, std=std)
+    net.export_qonnx(tmp_path / "net_qonnx.onnx")
+    imported = import_network(tmp_path / "net_qonnx.onnx", keep_bits=True, photographs=Photographs(mean=(0, 0, 0)))
+    assert imported.net.input.zero_point == net.input.zero_point == (124, 116, 104)
+    assert imported.net.preprocess is not None
+    codes = random_images(8, shape.size, seed=1)
+    assert (net.run(codes) != imported.net.run(codes)).mean() < 0.001
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_blocks_come_back(tmp_path: Path, seed: int) -> None:
+    net = four_block_network(seed)
+    net.export_qonnx(tmp_path / "net_qonnx.onnx")
+    again = import_network(tmp_path / "net_qonnx.onnx", keep_bits=True).net
+    codes = random_codes(net, batch=8)
+    assert [type(node) for node in again.nodes] == [type(node) for node in net.nodes]
+    assert (net.run(codes) != again.run(codes)).mean() < 0.01
+
+
+def test_pixels_with_a_zero_point_a_channel_are_for_convolutions_alone(tmp_path: Path) -> None:
+    shape = Shape(6, 2, 3, 1, True, False, "relu6", (10, 12), 3)
+    net = quantize(mobilenet_like(shape), random_images(4, shape.size), mean=(120, 110, 100), std=(50, 50, 50))
+    net.export_qonnx(tmp_path / "net_qonnx.onnx")
+    model = onnx.load(tmp_path / "net_qonnx.onnx")
+    first = next(node for node in model.graph.node if node.op_type == "Conv")
+    model.graph.node.insert(1, onnx.helper.make_node("Relu", [first.input[0]], ["clipped"]))
+    first.input[0] = "clipped"
+    onnx.save(model, tmp_path / "net_qonnx.onnx")
+    with pytest.raises(UnsupportedLayer, match="it reads pixels with a zero point a channel; only a convolution can"):
+        import_network(tmp_path / "net_qonnx.onnx")
 
 
 def test_the_command_writes_a_file_that_imports(tmp_path: Path) -> None:

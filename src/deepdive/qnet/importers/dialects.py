@@ -134,10 +134,16 @@ def quant(context: Context, node: SourceNode, values: list[Value | None]) -> Val
     how = rounding_mode(node)
     if isinstance(x, Const):
         return quantized_const(x, scale, points, bits, (signed, narrow), how)
-    if scale.size != 1 or points.size != 1:
+    pixels = isinstance(x, Raw) and points.shape == (1, x.dims[0], *[1] * (len(x.dims) - 1))
+    if scale.size != 1 or (points.size != 1 and not pixels):
         raise UnsupportedLayer("activations have a scale a channel; quantize them with one scale for the tensor")
-    grid = qonnx_grid(float(scale.reshape(-1)[0]), float(points.reshape(-1)[0]), bits, signed, narrow)
-    return context.emitter.quantize(x, replace(grid, rounding=how), node.outputs[0])
+    grids = [
+        replace(qonnx_grid(float(scale.reshape(-1)[0]), float(point), bits, signed, narrow), rounding=how)
+        for point in points.reshape(-1)
+    ]
+    if isinstance(x, Raw) and len(grids) > 1:
+        return context.emitter.quantize_pixels(x, grids, node.outputs[0])
+    return context.emitter.quantize(x, grids[0], node.outputs[0])
 
 
 def rounding_mode(node: SourceNode) -> str:

@@ -116,8 +116,15 @@ class Emitter:
             raise DeepDiveError("the graph's input uses less than all codes of its bits (narrow); use them all")
         return function_of(self.input, value.dims)
 
+    def quantize_pixels(self, value: Raw, grids: list[Grid], tensor: str) -> Function:
+        """The graph's input with a zero point a channel, as the integer network takes raw pixels."""
+        whole = self.quantize_input(value, grids[0], tensor)
+        self.input = replace(whole.root, zero_point=tuple(grid.zero_point for grid in grids))
+        return Function(value.dims, self.input, np.zeros(0), self.input)
+
     def table(self, value: Function, grid: Grid, tensor: str) -> Function:
         """A table, or nothing at all when the codes are the same already."""
+        value.check_uniform()
         if value.map is not None and grid.same_codes(value.map):
             return value
         if not np.isfinite(value.values).all():
@@ -136,7 +143,8 @@ class Emitter:
             if widened:
                 self.widened.append(f"'{output.name}' ({value.how.bits} to {value.how.bits + widened})")
             return self.emit(node)
-        if value.offset.any() or (value.gain < 0).any() or value.gain.size > 1:
+        constant = np.abs(value.offset).max() > BIAS_ERROR * grid.scale
+        if constant or (value.gain < 0).any() or value.gain.size > 1:
             raise DeepDiveError("what it adds to a pool or product, or scales it by, has no integer form")
         pool = value.how
         gain = value.gain
@@ -174,7 +182,9 @@ class Emitter:
 
     def sum(self, value: Sum, grid: Grid, tensor: str) -> FeatureMap:
         output = grid.feature_map(self.names.new(tensor), map_shape(value.dims))
-        factors = np.array([value.a.scale, value.b.scale]) / grid.scale
+        if abs(value.offset) > BIAS_ERROR * grid.scale:
+            raise DeepDiveError("what it adds to a sum has no integer form; add it before or after, quantized")
+        factors = np.array(value.scales) / grid.scale
         check_factors(factors)
         _, shift = dyadic(factors.max())
         mult, _ = dyadic(factors, np.broadcast_to(shift, (2,)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from deepdive.qnet.importers.values import (
     Value,
     Weights,
     function_of,
+    meaning,
 )
 from deepdive.qnet.ops import MaxPool
 from deepdive.qnet.ops.window import window_output
@@ -192,6 +193,9 @@ def scaled(x: Value, gain: np.ndarray, offset: np.ndarray) -> Value:
     """``gain * x + offset``, one number a channel or of shape (1,)."""
     if isinstance(x, Function) and gain.size == 1 and offset.size == 1:
         return x.applied(x.values * gain[0] + offset[0])
+    if isinstance(x, Sum) and x.bounds.free and gain.size == 1 and offset.size == 1 and gain[0] > 0:
+        scales = (x.scales[0] * float(gain[0]), x.scales[1] * float(gain[0]))
+        return replace(x, scales=scales, offset=x.offset * float(gain[0]) + float(offset[0]))
     affine = as_affine(x)
     if not affine.bounds.free:
         raise UnsupportedLayer("it scales what was clipped before it was quantized; quantize in between")
@@ -269,7 +273,27 @@ def max_pool(context: Context, node: SourceNode, values: list[Value | None]) -> 
 
 def added(a: Value, b: Value) -> Value:
     """The sum of two maps."""
-    (a_map, first), (b_map, second) = codes_of(a), codes_of(b)
-    if first.dims != second.dims or first.order != second.order:
-        raise UnsupportedLayer(f"it adds {first.dims} and {second.dims}; only maps of one shape are added")
-    return Sum(first.dims, a_map, b_map)
+    first, second = summand(a), summand(b)
+    if a.dims != b.dims or first.order != second.order:
+        raise UnsupportedLayer(f"it adds {a.dims} and {b.dims}; only maps of one shape are added")
+    return Sum(a.dims, first.map, second.map, (first.scale, second.scale))
+
+
+@dataclass(frozen=True)
+class Summand:
+    """``scale`` times the centred codes of a map."""
+
+    map: FeatureMap
+    scale: float
+    order: Dims | None
+
+
+def summand(value: Value) -> Summand:
+    """A map, or a multiple of one."""
+    if isinstance(value, Function) and value.map is None and value.values.size:
+        numbers, codes = value.values, meaning(value.root) / value.root.scale
+        scale = float(numbers @ codes / max(codes @ codes, 1))
+        if scale > 0 and np.abs(numbers - scale * codes).max() <= 1e-6 * scale:
+            return Summand(value.root, scale, value.order)
+    found, function = codes_of(value)
+    return Summand(found, found.scale, function.order)

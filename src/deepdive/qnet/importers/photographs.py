@@ -57,6 +57,6 @@ class Photographs:
                 "std and images, and feed it codes"
             )
         reals = self.reals(np.repeat(np.arange(256)[:, None], 3, axis=1)).astype(np.float64)
-        codes = np.clip(np.rint(reals / x.scale) + x.uniform_zero_point, x.q_min, x.q_max).astype(int)
+        codes = np.clip(np.rint(reals / x.scale) + x.zero_point_array, x.q_min, x.q_max).astype(int)
         rows = tuple(tuple(int(code) for code in codes[:, channel]) for channel in range(3))
         return Preprocess(x.shape[:2], self.resize_short, self.interpolation, rows)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from deepdive.errors import DeepDiveError
+from deepdive.errors import DeepDiveError, UnsupportedLayer
 from deepdive.qnet.feature_map import FeatureMap
 
 Dims = tuple[int, ...]
@@ -133,7 +133,8 @@ class Function:
     root
         That map.
     values
-        float64, the real number for each of its codes, the smallest code's first.
+        float64, the real number for each of its codes, the smallest code's first; none where the codes mean something
+        else in every channel (pixels).
     map
         The map whose own meaning these numbers are, if there is one: `root`, or a table of it.
     order
@@ -147,8 +148,14 @@ class Function:
     map: FeatureMap | None
     order: Dims | None = None
 
+    def check_uniform(self) -> None:
+        """Refuse pixels with a zero point a channel: no table reads them."""
+        if not self.values.size:
+            raise UnsupportedLayer("it reads pixels with a zero point a channel; only a convolution can")
+
     def applied(self, values: np.ndarray) -> Function:
         """Other numbers for the same codes."""
+        self.check_uniform()
         return replace(self, values=values, map=None)
 
 
@@ -217,11 +224,13 @@ class Affine:
 
 @dataclass(frozen=True)
 class Sum:
-    """Two maps added, not quantized yet."""
+    """Two maps added, not quantized yet: ``scales[0] * (a - z_a) + scales[1] * (b - z_b) + offset``."""
 
     dims: Dims
     a: FeatureMap
     b: FeatureMap
+    scales: tuple[float, float]
+    offset: float = 0.0
     bounds: Bounds = field(default_factory=Bounds)
 
 
