@@ -72,6 +72,24 @@ def test_strided_windows_by_hand() -> None:
     assert early_pixels(operations) == {"head_window_out": 4, "body2_depthwise_out": 2, "tail_pool_out": 1}
 
 
+def test_bursts_by_hand() -> None:
+    """18 outputs at once leave as nine beats of two in a row; a repack to single ones takes two cycles for each."""
+    x, y, z = (Edge(name, 4, 4, channels, 8, False) for name, channels in (("x", 16), ("y", 36), ("z", 36)))
+    dense, repack = Operation("pointwise", "dense", (x,), (y,)), Operation("repack", "repack", (y,), (z,))
+    lanes = {"x": 1, "y": 2, "z": 1}
+    assert bursts([dense, repack], lambda edge: edge.channels // lanes[edge.name], {"dense": 18}) == {"y": 9}
+    wider = {**lanes, "z": 4}
+    assert bursts([dense, repack], lambda edge: edge.channels // wider[edge.name], {"dense": 18}) == {}
+
+
+@pytest.mark.parametrize("slower", [1.0, 1.25, 1.5625, 2.5])
+def test_mobilenet_runs_at_the_interval_of_the_model(slower: float) -> None:
+    design = compile(
+        mobilenet_v2(96, 0.5, 4), board="zcu102", objective="min-resources", target_fps=250e6 / (96 * 96 * slower)
+    )
+    assert simulate_pipeline(design.units, frames=8).interval_cycles == design.frame_interval_cycles
+
+
 @pytest.mark.parametrize("fps", [900_000, 100_000, 20_000])
 def test_four_blocks_run_at_the_interval_of_the_model(fps: float) -> None:
     design = folded(four_block_network(), fps)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from deepdive.compiler.fifos import Room, input_depth, rooms
+from deepdive.compiler.fifos import Room, bursts, input_depth, rooms
 from deepdive.compiler.plan import JOINS, Operation, UnitPlan, renamed
 from deepdive.compiler.search import NO_ROOM, Choice
 from deepdive.hardware.stages import AnyStage
@@ -83,12 +83,14 @@ def all_streams(folded: Sequence[tuple[Operation, Choice]]) -> dict[str, Stream]
     """Every stream by name, with lanes and the depth that its reader asks for."""
     lanes = all_lanes(folded)
     wanted = wanted_rooms(folded, lanes)
+    parallel = {operation.name: how.folding.get("out_parallel", 0) for operation, how in folded}
+    rows = bursts([operation for operation, _ in folded], lambda edge: edge.channels // lanes[edge.name], parallel)
     streams: dict[str, Stream] = {}
     for operation, how in folded:
         for edge in operation.inputs:
             groups = edge.channels // lanes[edge.name]
             depth = input_depth(edge, groups, wanted.get(edge.name, NO_ROOM), operation, how.folding)
-            streams[edge.name] = edge.stream(lanes[edge.name], depth)
+            streams[edge.name] = edge.stream(lanes[edge.name], depth + rows.get(edge.name, 0))
         for edge in operation.outputs:
             streams.setdefault(edge.name, edge.stream(lanes[edge.name]))
     return streams

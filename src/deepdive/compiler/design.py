@@ -26,8 +26,8 @@ LABEL = "modelled"
 class Design(BaseModel):
     """Compute units in order of the data flow, on a board, at a clock.
 
-    All figures are *modelled*, from the stages' contracts and without synthesis; the latency comes from a discrete-event
-    simulation of the same contracts.
+    All figures are *modelled*, from the stages' contracts and without synthesis; the latency comes from a
+    discrete-event simulation of the same contracts.
 
     Parameters
     ----------

@@ -1,12 +1,14 @@
 """How deep each FIFO must be, so that no chain of stages stalls for want of room and no residual block deadlocks.
 
-Three things ask for room:
+These things ask for room:
 
 - *Turns*: a dense stage that needs several turns over a pixel (`out_groups` > 1) reads it in the first turn only. A
   FIFO of one pixel lets the writer go on meanwhile, so that both run at their own speed.
 - *Strides*: a strided window gives a row of windows while one of `stride` input rows passes, and none during the
   others. The dense stage behind it works all the time when the FIFO holds what comes too early: a row's
   ``1 - 1 / stride``.
+- *Bursts*: a dense stage writes a group's outputs in a row of steps, then none until the next group is done. A repack
+  to narrower beats takes several cycles for each: the row waits in its FIFO, or the dense stage would stand still.
 - *Skips*: a fork stops when either of its readers' FIFOs is full. On the skip path the FIFO must therefore hold all the
   pixels that pass the fork before the main path gives its first one. That is
 
@@ -113,6 +115,24 @@ def input_depth(edge: Edge, groups: int, room: Room, reader: Operation, folding:
     if reader.kind == "concat":
         depth += groups  # a pixel of one map waits while one of the other is handed on
     return depth
+
+
+def bursts(operations: Sequence[Operation], groups: Groups, parallel: Mapping[str, int]) -> dict[str, int]:
+    """Beats that come in a row, for the edges where they wait; `parallel` gives the outputs at once of dense ones."""
+    rows: dict[str, int] = {}
+    wanted: dict[str, int] = {}
+    for operation in operations:
+        row = max(rows.get(edge.name, 0) for edge in operation.inputs)
+        source, target = operation.inputs[0], operation.outputs[0]
+        if operation.kind in DENSE:
+            row = parallel[operation.name] * groups(target) // target.channels
+        elif operation.kind == "repack":
+            if groups(target) > groups(source) and row > 1:
+                wanted[source.name] = row
+                row = 0
+            row = math.ceil(row * groups(target) / groups(source))
+        rows.update({edge.name: row for edge in operation.outputs})
+    return wanted
 
 
 def rooms(operations: Sequence[Operation], groups: Groups) -> dict[str, Room]:

@@ -25,8 +25,9 @@ from deepdive.hardware.stream import Stream
 from deepdive.hardware.units import Unit
 
 LABEL = "simulated (discrete-event)"
-PASSES = 4000
-"""A handful does for the FIFO depths of the compiler; the shallower they are, the more it takes."""
+PASSES, EVENTS = 100, 1 << 31
+"""A handful of passes does for the FIFO depths of the compiler; the shallower they are, the more it takes. No more than
+the first, or than the second over the number of events: some minutes."""
 BEHIND = 2
 NEVER = -(1 << 30)
 
@@ -122,13 +123,14 @@ def scheduled(units: Sequence[Unit], frames: int, pipeline: int) -> tuple[list[N
     nodes = [Node(stage, times, frames, pipeline) for stage in stages]
     # In every cycle before the end at least one stage moves, or none ever will again.
     most = sum(frames * node.steps + int(node.loop.writes[-1]) + pipeline for node in nodes)
-    for count in range(PASSES):
+    passes = max(PASSES, EVENTS // sum(times.sizes.values()))
+    for count in range(passes):
         order = nodes if count % 2 == 0 else nodes[::-1]
         if not sum([node.update() for node in order]):
             return nodes, times
         if times.last > most:
             raise CheckFailed("The pipeline stands still: a FIFO is too shallow, and stages wait for each other.")
-    raise CheckFailed(f"The pipeline's simulation found no schedule in {PASSES} passes; its FIFOs are too shallow.")
+    raise CheckFailed(f"The pipeline's simulation found no schedule in {passes} passes; its FIFOs are too shallow.")
 
 
 class Times:
@@ -138,7 +140,7 @@ class Times:
         streams = {stream.name: stream for stage in stages for stream in (*stage.inputs, *stage.outputs)}
         self.has_writer = {stream.name for stage in stages for stream in stage.outputs}
         self.has_reader = {stream.name for stage in stages for stream in stage.inputs}
-        sizes = {name: frames * stream.beats for name, stream in streams.items()}
+        self.sizes = sizes = {name: frames * stream.beats for name, stream in streams.items()}
         self.written = {name: np.full(size, NEVER, dtype=np.int32) for name, size in sizes.items()}
         self.read = {name: np.full(size, NEVER, dtype=np.int32) for name, size in sizes.items()}
 
