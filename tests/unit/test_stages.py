@@ -22,7 +22,7 @@ from deepdive.hardware.stages import (
     Stage,
     Window,
 )
-from deepdive.hardware.stages.stage import fabric_multiplier_luts
+from deepdive.hardware.stages.arithmetic import Column, fabric_multiplier_luts, tree_luts
 from deepdive.hardware.stream import Stream
 
 HOW = Requantizer(acc_bits=20, mult_bits=16)
@@ -81,7 +81,7 @@ def test_pointwise() -> None:
     assert stage.weight_bits_total == 32 * 96 * 8
     assert [(m.name, m.depth, m.width) for m in stage.memories] == [
         ("weights", 4 * 3, 8 * 32 * 8),
-        ("scales", 12, 8 * 54),
+        ("scales", 12, 8 * (20 + 16 + 3)),
         ("pixel", 4, 64),
     ]
     assert stage.fill_beats == 4
@@ -98,7 +98,9 @@ def test_narrow_weights_share_multipliers_two_output_channels_each() -> None:
     wide = pointwise()
     assert not wide.packed
     logic, plain = (stage.resources().lut - total(stage.memories).lut for stage in (narrow, wide))
-    assert logic == plain + 16 * 18 + 16 * 8 * 5  # products are taken apart, weights are joined
+    joined, apart = 8 * 5, 35 - 18  # 8 adders of a weight and a sign; the upper field of the sum
+    packed = joined + (4 * 32 + 2 * 33 + 34) + apart + 13
+    assert logic == plain + 16 * packed - 32 * (4 * 17 + 2 * 18 + 19)
     odd = pointwise(weight_bits=4, out_parallel=3, output=stream((14, 14, 96), 1, "y"))
     assert odd.resources().dsp == 8 * 2 + 1
     alone = pointwise(weight_bits=4, out_parallel=1, output=stream((14, 14, 96), 1, "y"))
@@ -194,7 +196,7 @@ def test_depthwise() -> None:
     assert stage.weight_bits_total == 96 * 9 * 4
     assert [(m.name, m.depth, m.width) for m in stage.memories] == [
         ("weights", 12, 9 * 8 * 4),
-        ("scales", 12, 8 * 54),
+        ("scales", 12, 8 * (20 + 16 + 3)),
     ]
     assert stage.resources().dsp == 72 + 8
 
@@ -204,9 +206,18 @@ def test_multipliers_of_luts_take_no_dsp() -> None:
     fabric = plain.model_copy(update={"fabric": True})
     assert plain.resources().dsp == 9 * 8 + 8
     assert fabric.resources().dsp == 8  # the requantizers'
-    # A 4-bit weight times an 8-bit code: two adders of 10 bits and one of 12, then 12 bits in the adder tree.
-    assert fabric.resources().lut - plain.resources().lut == 72 * (2 * 10 + 12 + 12 - 9)
-    assert fabric_multiplier_luts(8, 8) == 4 * 10 + 3 * 12
+    # A 4-bit weight times an 8-bit code: four rows of 10 bits.
+    assert fabric.resources().lut - plain.resources().lut == 72 * 4 * 10
+    assert fabric_multiplier_luts(8, 8) == 8 * 10 + 4 * 5
+
+
+def test_adder_trees() -> None:
+    assert tree_luts(1, 16, 20) == 0
+    assert tree_luts(8, 16, 20) == 4 * 17 + 2 * 18 + 19
+    assert tree_luts(8, 16, 17) == 7 * 17  # sums wrap
+    assert tree_luts(9, 16, 20) == 4 * 17 + 2 * 18 + 19 + 20  # the ninth goes along
+    assert tree_luts(16, 16, 20, radix=4) == pytest.approx(4.3 * (4 * 18 + 20))
+    assert Column(128, 8, 8, 23).luts() > 2 * Column(64, 8, 8, 23).luts()  # four operands a level are dearer
 
 
 def test_pool_emits_during_the_last_pixel() -> None:
@@ -215,7 +226,7 @@ def test_pool_emits_during_the_last_pixel() -> None:
     )
     assert stage.interval_cycles == 49 * 12
     assert stage.fill_beats == 48 * 12 + 1
-    assert [(m.name, m.depth, m.width) for m in stage.memories] == [("sums", 12, 160), ("scales", 12, 8 * 22)]
+    assert [(m.name, m.depth, m.width) for m in stage.memories] == [("sums", 12, 160), ("scales", 12, 8 * 19)]
     assert stage.resources().dsp == 8
 
 
@@ -233,7 +244,7 @@ def test_fork_and_add() -> None:
     add = ResidualAdd(name="add", node="n", input_a=a, input_b=b, output=stream((7, 7, 96), 8, "y"))
     assert fork.interval_cycles == add.interval_cycles == 49 * 12
     assert (fork.outputs, add.inputs) == ((a, b), (a, b))
-    assert add.resources().dsp == 0
+    assert add.resources().dsp == 2 * 8
     with pytest.raises(ValidationError, match="differ in shape or lanes"):
         ResidualAdd(name="add", node="n", input_a=a, input_b=stream((7, 7, 96), 4, "b"), output=x)
 

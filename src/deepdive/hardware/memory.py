@@ -13,6 +13,9 @@ from deepdive.hardware.resources import Resources
 BRAM18_SHAPES = ((16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 36))
 """(depth, width) of a BRAM18 in simple dual-port mode: UG573, table 1-2 (512x36 is simple dual-port only)."""
 
+LUTRAM_SHAPES = ((64, 7), (32, 14))
+"""(depth, width) of the 8 LUTs of a SLICEM as a RAM with one write and one read port: RAM64M8, RAM32M16."""
+
 LUTS_PER_BRAM36 = 200
 """A memory goes to LUTs while they are fewer than this for each block RAM saved: about what a device has of both."""
 
@@ -51,32 +54,51 @@ class Memory(BaseModel):
 
     @property
     def lut(self) -> int:
-        """LUTs of distributed memory; 0 for block RAM."""
-        return self.luts_needed if self.style == "distributed" else 0
+        """LUTs of distributed memory; of block RAMs the multiplexers that join several below each other."""
+        if self.style == "distributed":
+            return self.luts_needed
+        rows, _ = self._block_shape
+        return self.banks * self.width * joining_luts(rows)
 
     @property
     def bram36_needed(self) -> float:
         """Block RAMs that would hold it, in the best of the primitive's shapes."""
-        best = min(math.ceil(self.depth / depth) * math.ceil(self.width / width) for depth, width in BRAM18_SHAPES)
-        return self.banks * best / 2
+        rows, columns = self._block_shape
+        return self.banks * rows * columns / 2
+
+    @property
+    def _block_shape(self) -> tuple[int, int]:
+        """How many BRAM18 stand below and beside each other."""
+        shapes = [(math.ceil(self.depth / depth), math.ceil(self.width / width)) for depth, width in BRAM18_SHAPES]
+        return min(shapes, key=lambda shape: (shape[0] * shape[1], shape[0]))
 
     @property
     def luts_needed(self) -> int:
         """LUTs that would hold it.
 
-        A LUT6 is 64 words of one bit. F7 and F8 multiplexers join four of them for nothing (UG574, ROM256X1); deeper
-        ones cost a LUT6 for every 4:1 multiplexer. A RAM with a read port of its own has 7 bits in the 8 LUTs of a
-        SLICEM (UG574, RAM64M8), the eighth feeding the write address.
+        A LUT6 is 64 words of one bit of a ROM. F7 and F8 multiplexers join four of them for nothing (UG574, ROM256X1).
+        Bits that are equal in every word share their LUT, and there are only ``2**depth`` different ones.
+        A RAM with a read port of its own has 14 bits of 32 words in the 8 LUTs of a SLICEM (UG574, RAM32M16), or 7 bits
+        of 64 words (RAM64M8), the eighth feeding the write address. A RAM of one word is a register.
         """
-        cells = math.ceil(self.depth / 64)
-        multiplexers = math.ceil((math.ceil(self.depth / 256) - 1) / 3)
-        port = 0 if self.read_only else math.ceil(self.width / 7) * cells
-        return self.banks * ((cells + multiplexers) * self.width + port)
+        if self.read_only:
+            luts = math.ceil(self.depth / 64) + joining_luts(math.ceil(self.depth / 256))
+            return self.banks * min(luts * self.width, 1 << min(self.depth, 62))
+        if self.depth == 1:
+            return 0
+        shapes = [(math.ceil(self.depth / depth), math.ceil(self.width / width)) for depth, width in LUTRAM_SHAPES]
+        rows, columns = min(shapes, key=lambda shape: (shape[0] * shape[1], shape[0]))
+        return self.banks * (8 * rows * columns + self.width * joining_luts(rows))
 
     @property
     def resources(self) -> Resources:
         """Cost of all banks."""
         return Resources(lut=self.lut, bram36=self.bram36)
+
+
+def joining_luts(rows: int) -> int:
+    """LUTs a bit that choose between `rows` memories below each other: a LUT6 is a multiplexer of four."""
+    return math.ceil((rows - 1) / 3)
 
 
 def total(memories: Iterable[Memory]) -> Resources:

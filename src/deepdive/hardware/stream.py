@@ -7,8 +7,17 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from deepdive.hardware.memory import Memory
 from deepdive.hardware.resources import Resources
 
-SRL_DEPTH = 32
-"""A LUT of a SLICEM is a shift register of 32 bits (UG574, SRLC32E): the cheapest shallow FIFO."""
+REGISTERS_BITS = 64
+"""A FIFO of two beats is a pair of registers, a LUT and two flip-flops a bit, up to this width; wider ones are
+memories: RAM32M16 has 14 bits in 8 LUTs (UG574), and their output register is one flip-flop a bit."""
+
+
+def fifo_words(width: int, depth: int) -> int:
+    """Words of the memory in a FIFO, beside its output register; 0 when it is a pair of registers.
+
+    A memory of one word would take a beat every second clock cycle only.
+    """
+    return 0 if depth == 2 and width <= REGISTERS_BITS else max(depth - 1, 2)
 
 
 class Stream(BaseModel):
@@ -60,12 +69,13 @@ class Stream(BaseModel):
     def resources(self) -> Resources:
         """Modelled cost of the FIFO.
 
-        Two deep is a pair of registers with a multiplexer; up to 32 deep a shift register a bit; beyond that a memory
-        with read and write pointers. Every kind has an output register and a counter or two.
+        A pair of registers with a multiplexer, or a memory with two pointers and a level; that has its output register
+        in block RAM, or one flip-flop a bit.
         """
-        if self.depth == 2:
-            return Resources(lut=self.beat_bits + 6, ff=2 * self.beat_bits + 4)
-        control = Resources(lut=4 * self.depth.bit_length(), ff=self.beat_bits + 3 * self.depth.bit_length())
-        if self.depth <= SRL_DEPTH:
-            return control + Resources(lut=self.beat_bits)
-        return control + Memory(name=self.name, depth=self.depth, width=self.beat_bits).resources
+        words = fifo_words(self.beat_bits, self.depth)
+        if not words:
+            return Resources(lut=self.beat_bits + 4, ff=2 * self.beat_bits + 2)
+        memory = Memory(name=self.name, depth=words, width=self.beat_bits)
+        bits = words.bit_length()
+        control = Resources(lut=4 * bits, ff=3 * bits + 1 + (0 if memory.bram36 else self.beat_bits))
+        return control + memory.resources

@@ -8,24 +8,29 @@ from dataclasses import dataclass
 from amaranth.hdl import Module, Shape, Signal, Value, signed
 
 RADIX = 4
-"""Operands that an adder level sums before a register: two levels of two-input adders a clock cycle."""
+"""Operands that a level of a tree joins before a register: two levels of two-input operators a clock cycle."""
 
 
-def tree_levels(operands: int) -> int:
+def tree_levels(operands: int, radix: int = RADIX) -> int:
     """Registered levels of a tree."""
     levels = 0
     while operands > 1:
-        operands, levels = -(-operands // RADIX), levels + 1
+        operands, levels = -(-operands // radix), levels + 1
     return levels
 
 
 @dataclass(frozen=True)
 class AdderTree:
-    """Adds trees to a module; every register moves with `enable` and is `most_bits` wide at most (sums wrap)."""
+    """Adds trees to a module; every register moves with `enable` and is `most_bits` wide at most (sums wrap).
+
+    With `radix` 2 every adder is a carry chain of a LUT a bit with a register behind it; synthesis turns the four
+    operands of `RADIX` into carry-save adders, two thirds more LUTs for half the levels.
+    """
 
     module: Module
     enable: Value
     most_bits: int
+    radix: int = RADIX
 
     def register(self, value: Value, name: str) -> Signal:
         """`value` an enabled clock cycle later, signed."""
@@ -40,7 +45,7 @@ class AdderTree:
         operands = list(operands)
         level = 0
         while len(operands) > 1 or level < levels:
-            groups = [operands[i : i + RADIX] for i in range(0, len(operands), RADIX)]
+            groups = [operands[i : i + self.radix] for i in range(0, len(operands), self.radix)]
             operands = [self.register(balanced(group), f"{name}{level}_{i}") for i, group in enumerate(groups)]
             level += 1
         return operands[0]

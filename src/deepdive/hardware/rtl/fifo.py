@@ -9,10 +9,11 @@ from amaranth.lib.wiring import In, Out
 from deepdive.hardware.memory import Memory
 from deepdive.hardware.rtl.counters import counter, next_in
 from deepdive.hardware.rtl.memories import add_ram
+from deepdive.hardware.stream import fifo_words
 
 
 class StreamFifo(wiring.Component):
-    """Holds up to `depth` beats of `width` bits, takes and gives one a clock cycle.
+    """Holds `depth` beats of `width` bits, a wide one of two holds three; takes and gives one a clock cycle.
 
     Neither ready nor valid depends on the other side's signals of the same cycle, so FIFOs cut every combinational
     path between stages.
@@ -27,10 +28,11 @@ class StreamFifo(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        if self.depth == 2:
-            self._registers(m)
+        words = fifo_words(self.width, self.depth)
+        if words:
+            self._memory(m, words)
         else:
-            self._memory(m)
+            self._registers(m)
         return m
 
     def _registers(self, m: Module) -> None:
@@ -54,9 +56,8 @@ class StreamFifo(wiring.Component):
         with m.Elif(self.input.valid & ~second_valid):
             m.d.sync += [second_valid.eq(1), second.eq(self.input.payload)]
 
-    def _memory(self, m: Module) -> None:
-        """`depth - 1` beats in the memory, one in its output register."""
-        words = self.depth - 1
+    def _memory(self, m: Module, words: int) -> None:
+        """`words` beats in the memory, one in its output register."""
         ram = add_ram(m, Memory(name="fifo", depth=words, width=self.width))
         write, read = counter(words, "write"), counter(words, "read")
         level = Signal(range(words + 1))

@@ -10,9 +10,8 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from deepdive.hardware.rtl.adder_tree import AdderTree, balanced, tree_levels
-
-FIELD_BITS = 18
-"""Distance of the two products that share a DSP48E2: ``((w1 << 18) + w0) * x`` needs 27 x 18 bits for 8-bit weights."""
+from deepdive.hardware.stages.arithmetic import PACKED_FIELD_BITS as FIELD_BITS
+from deepdive.hardware.stages.arithmetic import tree_radix
 
 
 @dataclass(frozen=True)
@@ -62,9 +61,14 @@ class MacShape:
         return -(-self.inputs // chunks)
 
     @property
+    def radix(self) -> int:
+        """Operands of a level of the adder tree."""
+        return tree_radix(self.inputs)
+
+    @property
     def sum_latency(self) -> int:
         """Enabled cycles from the operands to their sum: operand registers, product registers, the trees."""
-        return 2 + tree_levels(self.chunk) + tree_levels(-(-self.inputs // self.chunk))
+        return 2 + sum(tree_levels(count, self.radix) for count in (self.chunk, -(-self.inputs // self.chunk)))
 
     @property
     def latency(self) -> int:
@@ -142,7 +146,7 @@ class MacColumn(wiring.Component):
 
     def _sum(self, m: Module) -> Value:
         """The sum of a single column."""
-        tree = AdderTree(m, self.enable, self.shape.acc_bits)
+        tree = AdderTree(m, self.enable, self.shape.acc_bits, self.shape.radix)
         products = []
         for index in range(self.shape.inputs):
             weight = tree.register(self._weight(index), f"w{index}")
@@ -154,18 +158,18 @@ class MacColumn(wiring.Component):
     def _packed_sums(self, m: Module) -> list[Value]:
         """The sums of two columns; one multiplier and one adder tree for both, taken apart once a chunk."""
         shape = self.shape
-        packed = AdderTree(m, self.enable, FIELD_BITS + shape.acc_bits)
+        packed = AdderTree(m, self.enable, FIELD_BITS + shape.acc_bits, shape.radix)
         products = []
         for index in range(shape.inputs):
             weights = packed.register((self._weight(index, 1) << FIELD_BITS) + self._weight(index, 0), f"w{index}")
             products.append(packed.register(self._operand(m, index) * weights, f"product{index}"))
         lows, highs = [], []
-        levels = tree_levels(shape.chunk)
+        levels = tree_levels(shape.chunk, shape.radix)
         for start in range(0, shape.inputs, shape.chunk):
             total = packed.total(products[start : start + shape.chunk], f"packed{start}_", levels)
             low = total[:FIELD_BITS].as_signed()
             # A negative lower field has borrowed one from the upper.
             lows.append(low)
             highs.append(total[FIELD_BITS:].as_signed() + low[FIELD_BITS - 1])
-        single = AdderTree(m, self.enable, shape.acc_bits)
+        single = AdderTree(m, self.enable, shape.acc_bits, shape.radix)
         return [single.total(lows, "low"), single.total(highs, "high")]

@@ -106,7 +106,9 @@ class RequantizerComponent(wiring.Component):
             fields.append((rescaling.right - rescaling.least_right, rescaling.right_bits))
         self.widths = [width for _, width in fields]
         bits = [field_bits(values[:, [lane]], width) for lane in range(output.lanes) for values, width in fields]
-        memory = Memory(name="scales", depth=output.groups, width=output.lanes * sum(self.widths), read_only=True)
+        if all((part == part[0]).all() for part in bits):  # one word for all channels: a constant, no ROM
+            bits = [part[:1] for part in bits]
+        memory = Memory(name="scales", depth=len(bits[0]), width=output.lanes * sum(self.widths), read_only=True)
         self.image: RomImage = rom_image(f"{name}_scales", memory, bits)
 
     @property

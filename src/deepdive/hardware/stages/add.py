@@ -42,12 +42,6 @@ class ResidualAdd(Stage):
         return self.output.beats
 
     def resources(self) -> Resources:
-        """Both factors are constants of the design, so the products are tables in LUTs, never DSPs.
-
-        A product of 8 bits and a 16-bit constant is a ROM of 256 words of 24 bits: four LUT6 a bit, joined by F7 and F8
-        multiplexers. The sum takes 25 LUTs; zero point and clip 3 an output bit; the shift is wiring.
-        """
-        lanes, product = self.output.lanes, 24
-        tables = sum(product * max(1, (1 << stream.bits) // 64) for stream in self.inputs)
-        lut = tables + product + 1 + 3 * self.output.bits
-        return Resources(lut=lut * lanes + 40, ff=(3 * product + 2 * self.output.bits) * lanes + 40)
+        """Two DSP48E2 a lane multiply by constants; the sum with its constant and the clip take LUTs (fitted)."""
+        lanes = self.output.lanes
+        return Resources(dsp=2 * lanes, lut=52 * lanes + 8, ff=66 * lanes + 3)

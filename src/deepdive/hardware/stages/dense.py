@@ -9,13 +9,11 @@ from pydantic import Field, model_validator
 
 from deepdive.hardware.memory import Memory, total
 from deepdive.hardware.resources import Resources
+from deepdive.hardware.stages.arithmetic import PACKED_FIELD_BITS, Column
 from deepdive.hardware.stages.stage import Pipe, Requantizer
 
 PACKED_WEIGHT_BITS = 4
 """Weights of at most so many bits share DSPs: ``((w1 << 18) + w0) * x`` is the products of two output channels."""
-
-PACKED_FIELD_BITS = 18
-"""Distance of the two products: a DSP48E2 multiplies 27 x 18 bits (UG579), so 8-bit codes and 4-bit weights fit."""
 
 
 class Dense(Pipe):
@@ -134,25 +132,25 @@ class Dense(Pipe):
         )
 
     def resources(self) -> Resources:
-        """Memories, requantizers, and a DSP48E2 a multiplication, or two that share one.
+        """Memories, requantizers, and columns of multipliers, a DSP48E2 each or two that share one.
 
-        Additions: half of them ride in the DSP's own adder (multiply-add along the cascade), the others are fabric
-        adders, a LUT and a register a bit: of a product's 18 bits, or of two packed ones' 36. Taking packed sums apart
-        costs an adder of the field for each pair and chunk of `packed_terms`, and joining two weights one of a weight's
-        bits for each shared multiplier. Each output channel keeps its accumulator and a copy that waits for the
-        requantizer. An external weight port is an AXI read master of 128 bits (about 900 LUT).
+        Where a pixel takes several steps, each column has an accumulator. Finished accumulators wait in a register that
+        shifts to the requantizers; later output groups choose between the stream and the kept pixel: a multiplexer a
+        bit for each. Flip-flops are those of the adders and accumulators: registers beside a multiplier lie in its DSP.
+        An external weight port is an AXI read master of 128 bits (about 900 LUT).
         """
         inputs = self.input.taps * self.input.lanes
         columns = math.ceil(self.out_parallel / 2) if self.packed else self.out_parallel
-        adders = inputs * columns * (PACKED_FIELD_BITS if self.packed else PACKED_FIELD_BITS // 2)
-        if self.packed:
-            adders += columns * math.ceil(inputs / self.packed_terms) * PACKED_FIELD_BITS
-            adders += columns * inputs * (self.weight_bits + 1)
-        kept = self.out_parallel * self.requantizer.acc_bits
+        acc_bits = self.requantizer.acc_bits
+        column = Column(inputs, self.input.bits, self.weight_bits, acc_bits)
+        adders = math.ceil(columns * (column.pair_luts(self.packed_terms) if self.packed else column.luts()))
+        sums = (2 if self.packed else 1) * columns * acc_bits if self.input.groups > 1 else 0
+        waiting = self.out_parallel * acc_bits if self.out_parallel > self.output.lanes else 0
+        again = self.input.beat_bits if self.out_groups > 1 and self.input.groups > 1 else 0
         port = Resources(lut=900, ff=1300, bram36=2) if self.weights == "external" else Resources()
         own = Resources(
             dsp=inputs * columns,
-            lut=adders + kept + 100,
-            ff=adders + 2 * kept + self.input.beat_bits + 100,
+            lut=adders + sums + waiting + again + 30,
+            ff=adders + sums + waiting + self.input.beat_bits + 60,
         )
         return own + port + self.requantizer.resources(self.output) + total(self.memories)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from pydantic import Field, model_validator
 
 from deepdive.hardware.memory import Memory, total
 from deepdive.hardware.resources import Resources
-from deepdive.hardware.stages.stage import Pipe, Requantizer, fabric_multiplier_luts
+from deepdive.hardware.stages.arithmetic import Column
+from deepdive.hardware.stages.stage import Pipe, Requantizer
 
 
 class Depthwise(Pipe):
@@ -54,16 +56,13 @@ class Depthwise(Pipe):
         return (rom, *((scales,) if scales else ()))
 
     def resources(self) -> Resources:
-        """Memories, requantizers, multipliers and adders.
-
-        With a DSP48E2 a multiplication half of the additions ride in it, as in `Dense`; multipliers of LUTs leave all
-        of them to the fabric, of a product's bits, and register their products.
-        """
-        if self.fabric:
-            product = self.input.bits + self.weight_bits
-            lut = self.multipliers * (fabric_multiplier_luts(self.input.bits, self.weight_bits) + product)
-            own = Resources(lut=lut + 60, ff=2 * product * self.multipliers + self.input.beat_bits + 60)
-        else:
-            adders = 9 * self.multipliers
-            own = Resources(dsp=self.multipliers, lut=adders + 60, ff=adders + self.input.beat_bits + 60)
+        """A column of `taps` multipliers a lane, of LUTs or of a DSP48E2 each; requantizers, memories."""
+        column = Column(self.input.taps, self.input.bits, self.weight_bits, self.requantizer.acc_bits)
+        adders = math.ceil(self.input.lanes * column.luts(fabric=self.fabric))
+        product = self.input.bits + self.weight_bits
+        own = Resources(
+            dsp=0 if self.fabric else self.multipliers,
+            lut=adders + 10,
+            ff=(2 if self.fabric else 1) * product * self.multipliers + self.input.beat_bits + 20,
+        )
         return own + self.requantizer.resources(self.output) + total(self.memories)

@@ -31,4 +31,4 @@ class Flatten(Pipe):
 
     def resources(self) -> Resources:
         """A register and the handshake."""
-        return Resources(lut=10, ff=self.input.beat_bits + 10)
+        return Resources(lut=2, ff=self.input.beat_bits + 1)

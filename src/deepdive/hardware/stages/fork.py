@@ -40,4 +40,4 @@ class Fork(Stage):
 
     def resources(self) -> Resources:
         """A register and the handshake."""
-        return Resources(lut=20, ff=self.input.beat_bits + 10)
+        return Resources(lut=4, ff=self.input.beat_bits + 2)

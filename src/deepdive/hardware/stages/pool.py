@@ -45,7 +45,7 @@ class GlobalAveragePool(Pipe):
         )
 
     def resources(self) -> Resources:
-        """Memories, requantizers, and an adder a lane: a LUT and a register a bit."""
+        """Memories, requantizers, an adder a lane, and counters."""
         sums = self.input.lanes * self.requantizer.acc_bits
-        own = Resources(lut=sums + 60, ff=2 * sums + 60)
+        own = Resources(lut=sums + 30, ff=2 * sums + 60)
         return own + self.requantizer.resources(self.output) + total(self.memories)

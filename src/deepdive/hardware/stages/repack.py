@@ -54,6 +54,8 @@ class Repack(Pipe):
         return max(1, self.input.lanes // self.output.lanes) - 1
 
     def resources(self) -> Resources:
-        """A register of the wider beat, a multiplexer of the narrower."""
-        wide = max(self.input.beat_bits, self.output.beat_bits)
-        return Resources(lut=wide + 20, ff=wide + 20)
+        """Joining fills registers one after the other; splitting shifts a register, a multiplexer a bit."""
+        wide, narrow = sorted((self.input.beat_bits, self.output.beat_bits), reverse=True)
+        if self.input.beat_bits >= self.output.beat_bits:
+            return Resources(lut=wide + 8, ff=wide + 4)
+        return Resources(lut=7, ff=2 * wide - narrow + 4)

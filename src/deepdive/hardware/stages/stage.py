@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from typing import Literal
 
@@ -17,15 +16,8 @@ PIPELINE_CYCLES = 16
 latency): a multiplier takes 3-4, an adder tree of 576 inputs 5-10 at two levels a cycle, the requantizer 5. A stage
 whose pipeline stalls may hold as many beats."""
 
-
-def fabric_multiplier_luts(x_bits: int, w_bits: int) -> int:
-    """LUTs of a multiplier without a DSP.
-
-    Rows of the code times one bit of the weight are added two at a time: a LUT6 with its carry takes both partial
-    products of a bit, so the first adders swallow the multiplication. The sums of such pairs are then added up.
-    """
-    pairs = math.ceil(w_bits / 2)
-    return pairs * (x_bits + 2) + (pairs - 1) * (x_bits + 4)
+SHIFT_BITS = 3
+"""Bits of a channel's shift beyond the least one."""
 
 
 class Stage(BaseModel):
@@ -127,11 +119,14 @@ class Requantizer(BaseModel):
     acc_bits: int = Field(ge=2, le=33)
     mult_bits: int = Field(ge=1, le=16)
     per_channel: bool = True
-    rounding: Literal["half_up", "floor"] = "half_up"
+    rounding: Literal["half_up", "floor", "half_even"] = "half_up"
 
     def scales(self, output: Stream, *, bias: bool) -> Memory | None:
-        """ROM of bias (32 bits), mult (16) and shift (6), `output.lanes` channels a word; None when nothing differs."""
-        word = (32 if bias else 0) + (22 if self.per_channel else 0)
+        """ROM of bias, mult and shift, `output.lanes` channels a word; None when nothing differs.
+
+        A shift is held as what it has more than the least one: 3 bits, a factor of 256 between the channels' scales.
+        """
+        word = (self.acc_bits if bias else 0) + (self.mult_bits + SHIFT_BITS if self.per_channel else 0)
         if not word:
             return None
         return Memory(name="scales", depth=output.groups, width=output.lanes * word, read_only=True)
@@ -139,12 +134,11 @@ class Requantizer(BaseModel):
     def resources(self, output: Stream) -> Resources:
         """Modelled cost of `output.lanes` requantizers.
 
-        A DSP48E2 multiplies 27 x 18 bits (UG579): one while the accumulator has at most 27 bits, else two. When the
-        shift differs by channel it is a barrel shifter of about three levels of 4:1 multiplexers, a LUT6 a bit each,
-        the lower levels shared by the bits that rounding drops: 2 LUTs a product bit. Rounding rides on the DSP's
-        C port; zero point, clip and selection take 3 LUTs an output bit.
+        A DSP48E2 multiplies 27 x 18 bits (UG579): one while the accumulator has at most 27 bits, else two. The bias is
+        an adder of the accumulator's bits. Shifting leaves few bits more than a code has, so the barrel shifter, where
+        the shift differs by channel, rounding, zero point and clip are all of the output's width (fitted).
         """
         product = self.acc_bits + self.mult_bits
-        lut = (2 * product if self.per_channel else 0) + 3 * output.bits
+        lut = self.acc_bits + (27 if self.per_channel else 18) * output.bits // 8
         dsp = 1 if self.acc_bits <= 27 else 2
         return Resources(dsp=dsp * output.lanes, lut=lut * output.lanes, ff=(product + 2 * output.bits) * output.lanes)

@@ -90,5 +90,15 @@ class Window(Pipe):
         return (*((row,) if lines else ()), *((column,) if columns else ()))
 
     def resources(self) -> Resources:
-        """Memories; one register and one multiplexer with the zero point a tap; counters for row, column and group."""
-        return total(self.memories) + Resources(lut=self.output.beat_bits + 150, ff=self.output.beat_bits + 120)
+        """Memories, a register a tap, the rasters' counters and comparisons (fitted).
+
+        The zero point of the padding is a reset of the taps' registers, unless it differs by channel: then each tap has
+        a multiplexer. Steps ahead of the input take the lines from where they will lie, one multiplexer a row.
+        """
+        taps, word = self.output.beat_bits, self.input.beat_bits
+        lut, ff = 130, taps + word + 110
+        if len(set(self.zero_point)) > 1:
+            lut += taps + word
+        if self.kernel[0] - 2 - self.padding[0] > 0:
+            lut += word * self.kernel[0]
+        return total(self.memories) + Resources(lut=lut, ff=ff)
