@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from deepdive.hardware.rtl.add import ResidualAddComponent
+from deepdive.hardware.rtl.add import ResidualAddComponent, add_limits
 from deepdive.hardware.rtl.build import stage_component
 from deepdive.hardware.rtl.channel_scale import ChannelScaleComponent
 from deepdive.hardware.rtl.component import StageComponent
 from deepdive.hardware.rtl.concat import ConcatComponent
 from deepdive.hardware.rtl.flatten import FlattenComponent
+from deepdive.hardware.rtl.limits import Limits
 from deepdive.hardware.rtl.max_pool import MaxPoolComponent
 from deepdive.hardware.stages import (
     ChannelScale,
@@ -254,7 +255,7 @@ def add_case(name: str, seed: int, shape: tuple[int, int, int], lanes: int, roun
         output=stream("c", y, lanes),
     )
     wanted = beats(reference(node, (a, b), codes), lanes)
-    component = ResidualAddComponent(stage, node, (a, b))
+    component = ResidualAddComponent(stage, Limits([add_limits(node, (a, b))]))
     return StageCase(name, component, tuple(beats(c, lanes) for c in codes), (wanted,))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deepdive.errors import DeepDiveError
-from deepdive.hardware.rtl.add import ResidualAddComponent
+from deepdive.hardware.rtl.add import ResidualAddComponent, add_limits
 from deepdive.hardware.rtl.channel_scale import ChannelScaleComponent
 from deepdive.hardware.rtl.component import StageComponent
 from deepdive.hardware.rtl.concat import ConcatComponent
@@ -11,6 +11,7 @@ from deepdive.hardware.rtl.dense import DenseComponent
 from deepdive.hardware.rtl.depthwise import DepthwiseComponent
 from deepdive.hardware.rtl.flatten import FlattenComponent
 from deepdive.hardware.rtl.fork import ForkComponent
+from deepdive.hardware.rtl.limits import Limits
 from deepdive.hardware.rtl.max_pool import MaxPoolComponent
 from deepdive.hardware.rtl.pool import GlobalAveragePoolComponent
 from deepdive.hardware.rtl.repack import RepackComponent
@@ -62,12 +63,13 @@ def stage_component(stage: Stage, net: QNet) -> StageComponent:
         if isinstance(stage, Depthwise) and isinstance(node, Conv):
             return DepthwiseComponent(stage, node, types[0])
         if isinstance(stage, ResidualAdd) and isinstance(node, Add):
-            return ResidualAddComponent(stage, node, (types[0], types[1]))
+            return ResidualAddComponent(stage, Limits([add_limits(node, (types[0], types[1]))]))
         if isinstance(stage, ChannelScale) and isinstance(node, ops.ChannelScale):
             return ChannelScaleComponent(stage, node, (types[0], types[1]))
         if isinstance(stage, Table) and isinstance(node, ops.Table):
             return TableComponent(stage, node)
-        if isinstance(stage, GlobalAveragePool) and isinstance(node, GlobalAvgPool):
+        ties = isinstance(node, GlobalAvgPool) and node.requantize.rounding == "half_even"
+        if isinstance(stage, GlobalAveragePool) and isinstance(node, GlobalAvgPool) and not ties:
             return GlobalAveragePoolComponent(stage, node, types[0])
     raise DeepDiveError(
         f"Stage '{stage.name}' ({stage.kind}) has no RTL for node '{getattr(stage, 'node', None)}'; "

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from amaranth.hdl import Module, Mux, Signal, Value
 
+from deepdive.hardware.rtl.limits import Limit
+
 
 def counter(limit: int, name: str, init: int = 0) -> Signal:
     """A counter that runs over ``0 .. limit - 1``; at least one bit wide."""
@@ -12,7 +14,12 @@ def counter(limit: int, name: str, init: int = 0) -> Signal:
 
 def next_in(position: Signal, limit: int) -> Value:
     """``position + 1``, or 0 after ``limit - 1``."""
-    return Mux(position == limit - 1, 0, position + 1)
+    return next_until(position, limit - 1)
+
+
+def next_until(position: Signal, last: Limit) -> Value:
+    """``position + 1``, or 0 after `last`."""
+    return Mux(position == last, 0, position + 1)
 
 
 def delayed(m: Module, signal: Value, steps: int, enable: Value, name: str) -> Value:

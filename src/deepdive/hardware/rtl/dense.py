@@ -9,14 +9,25 @@ from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Mux, ResetSi
 
 from deepdive.errors import DeepDiveError
 from deepdive.hardware.constants import convolution_scales, dense_weights
+from deepdive.hardware.memory import Memory
 from deepdive.hardware.rtl.component import StageComponent
-from deepdive.hardware.rtl.counters import counter, delayed, next_in
+from deepdive.hardware.rtl.counters import counter, delayed, next_until
+from deepdive.hardware.rtl.limits import Limits
 from deepdive.hardware.rtl.mac_column import MacShape
 from deepdive.hardware.rtl.memories import RomImage, add_ram, address_bits, field_bits, read_rom, rom_image, signed_bits
 from deepdive.hardware.rtl.requantizer import Accumulators, RequantizerComponent, Rescaling
 from deepdive.hardware.stages.dense import PACKED_WEIGHT_BITS, Dense
 from deepdive.qnet.feature_map import FeatureMap
 from deepdive.qnet.ops import Conv
+
+
+def dense_limits(stage: Dense) -> dict[str, int]:
+    """What the steps of a pixel count by."""
+    return {
+        "last_in": stage.input.groups - 1,
+        "last_out": stage.out_groups - 1,
+        "last_word": stage.input.groups * stage.out_groups - 1,
+    }
 
 
 class DenseComponent(StageComponent):
@@ -27,7 +38,7 @@ class DenseComponent(StageComponent):
     """
 
     def __init__(self, stage: Dense, node: Conv, x: FeatureMap) -> None:
-        super().__init__(stage)
+        super().__init__(stage, Limits([dense_limits(stage)]))
         self.stage = stage
         words = dense_weights(stage, node).transpose(0, 2, 1)  # (step, column, operand)
         self.shape = MacShape(
@@ -62,16 +73,17 @@ class DenseComponent(StageComponent):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        stage, shape = self.stage, self.shape
+        shape = self.shape
         advance, fire = Signal(), Signal()
         m.d.comb += advance.eq(~self.output0.valid | self.output0.ready)
-        in_group, out_group = counter(stage.input.groups, "in_group"), counter(stage.out_groups, "out_group")
+        limits, most = self.limits(), self.numbers.most
+        in_group, out_group = counter(most("last_in") + 1, "in_group"), counter(most("last_out") + 1, "out_group")
         fresh, first, last = Signal(), Signal(), Signal()
         have_pixel, have_weights = Signal(name="have_pixel"), Signal(name="have_weights")
         m.d.comb += [
             fresh.eq(out_group == 0),
             first.eq(in_group == 0),
-            last.eq(in_group == stage.input.groups - 1),
+            last.eq(in_group == limits["last_in"]),
             have_pixel.eq(~fresh | self.input0.valid),
             fire.eq(advance & have_pixel & have_weights),
             self.input0.ready.eq(advance & fresh & have_weights),
@@ -81,9 +93,9 @@ class DenseComponent(StageComponent):
         else:
             m.d.comb += have_weights.eq(1)
         with m.If(fire):
-            m.d.sync += in_group.eq(next_in(in_group, stage.input.groups))
+            m.d.sync += in_group.eq(next_until(in_group, limits["last_in"]))
             with m.If(last):
-                m.d.sync += out_group.eq(next_in(out_group, stage.out_groups))
+                m.d.sync += out_group.eq(next_until(out_group, limits["last_out"]))
         pixel = self._pixel(m, advance, fire & fresh, in_group, fresh)
         word = self._weights(m, advance, fire)
         # One step behind `fire` stand pixel and weights; `sum_latency` later their sum; then the accumulator.
@@ -97,13 +109,13 @@ class DenseComponent(StageComponent):
 
     def _pixel(self, m: Module, advance: Value, take: Value, group: Signal, fresh: Value) -> Value:
         """The beat of the step before: from the stream, or read back for a later group of output channels."""
-        stage = self.stage
-        beat = Signal(stage.input.beat_bits, reset_less=True)
-        if stage.out_groups == 1 or stage.input.groups == 1:
+        beat = Signal(self.stage.input.beat_bits, reset_less=True)
+        if not self.numbers.most("last_in") or not self.numbers.most("last_out"):
             with m.If(take):
                 m.d.sync += beat.eq(self.input0.payload)
             return beat
-        kept = add_ram(m, self.memory("pixel"))
+        depth = self.numbers.most("last_in") + 1
+        kept = add_ram(m, Memory(name="pixel", depth=depth, width=self.stage.input.beat_bits))
         was_fresh = delayed(m, fresh, 1, advance, "fresh")
         m.d.comb += [
             kept.write_enable.eq(take),
@@ -116,20 +128,25 @@ class DenseComponent(StageComponent):
             m.d.sync += beat.eq(self.input0.payload)
         return Mux(was_fresh, beat, kept.read_data)
 
-    def _weights(self, m: Module, advance: Value, fire: Value) -> Signal:
+    def _weights(self, m: Module, advance: Value, fire: Value) -> Value:
         """The weight word of the step before."""
         if self.weight_stream:
             word = Signal(self.image.width, name="word", reset_less=True)
             with m.If(fire):
                 m.d.sync += word.eq(self.weights.payload)
             return word
-        address = Signal(address_bits(self.image.depth), name="address")
-        if self.image.depth > 1:
+        steps = self.numbers.most("last_word") + 1
+        address = Signal(address_bits(steps), name="address")
+        if steps > 1:
             with m.If(fire):
-                m.d.sync += address.eq(next_in(address, self.image.depth))
+                m.d.sync += address.eq(next_until(address, self.limits()["last_word"]))
+        return self._word(m, advance, address)
+
+    def _word(self, m: Module, advance: Value, address: Signal) -> Value:
+        """The word of the step that had this address."""
         return read_rom(m, self.image, enable=advance, address=address)
 
-    def _columns(self, m: Module, advance: Value, pixel: Value, word: Signal, add: Value, clear: Value) -> Value:
+    def _columns(self, m: Module, advance: Value, pixel: Value, word: Value, add: Value, clear: Value) -> Value:
         """The multiplier array: the accumulator of each column, the first lowest."""
         columns = self.shape.columns
         width = columns * self.shape.inputs * self.shape.w_bits

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, ClockSignal, Instance, Module, ResetSignal, Signal
+from amaranth.hdl import Cat, ClockSignal, Instance, Module, ResetSignal, Signal, Value
 
 from deepdive.hardware.constants import convolution_scales, depthwise_weights
 from deepdive.hardware.rtl.component import StageComponent
-from deepdive.hardware.rtl.counters import counter, delayed, next_in
+from deepdive.hardware.rtl.counters import counter, delayed, next_until
+from deepdive.hardware.rtl.limits import Limits
 from deepdive.hardware.rtl.mac_column import MacShape
 from deepdive.hardware.rtl.memories import address_bits, field_bits, read_rom, rom_image, signed_bits
 from deepdive.hardware.rtl.requantizer import Accumulators, RequantizerComponent, Rescaling
@@ -19,7 +20,7 @@ class DepthwiseComponent(StageComponent):
     """Takes the windows of `lanes` channels and gives their outputs, a beat a cycle."""
 
     def __init__(self, stage: Depthwise, node: Conv, x: FeatureMap) -> None:
-        super().__init__(stage)
+        super().__init__(stage, Limits([{"last_group": stage.input.groups - 1}]))
         self.stage = stage
         words = depthwise_weights(stage, node).transpose(0, 2, 1)  # (group, lane, tap)
         self.shape = MacShape(
@@ -50,13 +51,14 @@ class DepthwiseComponent(StageComponent):
             fire.eq(advance & self.input0.valid),
             self.input0.ready.eq(advance),
         ]
-        group = counter(self.weights.depth, "group")
+        groups = self.numbers.most("last_group") + 1
+        group = counter(groups, "group")
         windows = Signal(stage.input.beat_bits, reset_less=True)
         with m.If(fire):
-            m.d.sync += [group.eq(next_in(group, self.weights.depth)), windows.eq(self.input0.payload)]
-        address = Signal(address_bits(self.weights.depth))
+            m.d.sync += [group.eq(next_until(group, self.limits()["last_group"])), windows.eq(self.input0.payload)]
+        address = Signal(address_bits(groups))
         m.d.comb += address.eq(group)
-        word = read_rom(m, self.weights, enable=advance, address=address)
+        word = self._word(m, advance, address)
         sums = []
         for lane in range(stage.input.lanes):
             window = Cat(
@@ -82,3 +84,7 @@ class DepthwiseComponent(StageComponent):
             self.output0.payload.eq(requantizer.codes),
         ]
         return m
+
+    def _word(self, m: Module, advance: Value, address: Signal) -> Value:
+        """The weights of the group that had this address."""
+        return read_rom(m, self.weights, enable=advance, address=address)

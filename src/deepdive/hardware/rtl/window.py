@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 
 from amaranth.hdl import Array, C, Cat, Module, Mux, Signal, Value
 
 from deepdive.hardware.memory import Memory
 from deepdive.hardware.rtl.component import StageComponent
-from deepdive.hardware.rtl.counters import counter, next_in
-from deepdive.hardware.rtl.memories import add_ram
+from deepdive.hardware.rtl.counters import counter, next_until
+from deepdive.hardware.rtl.limits import Limit, Limits
+from deepdive.hardware.rtl.memories import RamPorts, add_ram
 from deepdive.hardware.stages.window import Window
 
 
@@ -26,6 +30,30 @@ class Step:
     rows_ahead: Signal
 
 
+def window_limits(stage: Window) -> dict[str, int]:
+    """What the rasters count by; `rows_ahead` and `settle` as `WindowComponent` explains them."""
+    top, left, _, _ = stage.padding
+    rows = stage.interval_cycles // (stage.row_pixels * stage.input.groups)
+    return {
+        "last_group": stage.input.groups - 1,
+        "last_row": rows - 1,
+        "last_column": stage.row_pixels - 1,
+        "last_in_line": stage.row_pixels * stage.input.groups - 1,
+        "height": stage.input.height,
+        "width": stage.input.width,
+        "lag": stage.lag_pixels,
+        "settle": stage.kernel[1] - 1 - left,
+        # Steps ahead read the same lines row after row; in later rows they lie higher. Beyond this, all is padding.
+        "rows_ahead": max(stage.kernel[0] - 2 - top, 0),
+        "top": top,
+        "left": left,
+        "last_window_row": (stage.output.height - 1) * stage.stride[0],
+        "last_window_column": (stage.output.width - 1) * stage.stride[1],
+        "stride_y": stage.stride[0],
+        "stride_x": stage.stride[1],
+    }
+
+
 class WindowComponent(StageComponent):
     """A raster runs over the input's pixels; a second one, `lag` pixels behind it, over the windows.
 
@@ -37,21 +65,24 @@ class WindowComponent(StageComponent):
     """
 
     def __init__(self, stage: Window) -> None:
-        super().__init__(stage)
+        super().__init__(stage, Limits([window_limits(stage)]))
+        self._configure(stage)
+
+    def _configure(self, stage: Window) -> None:
         self.stage = stage
-        self.raster_columns = stage.row_pixels
-        self.raster_rows = stage.interval_cycles // (self.raster_columns * stage.input.groups)
-        self.lag = stage.lag_pixels
-        self.settle = stage.kernel[1] - 1 - stage.padding[1]
-        # Steps ahead read the same lines row after row; in later rows they lie higher. Beyond this, all is padding.
-        self.rows_ahead = max(stage.kernel[0] - 2 - stage.padding[0], 0)
+        most = self.numbers.most
+        self.groups, self.raster_rows, self.raster_columns, self.line = (
+            most(name) + 1 for name in ("last_group", "last_row", "last_column", "last_in_line")
+        )
+        self.lag, self.rows_ahead = most("lag"), most("rows_ahead")
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         advance = Signal()
+        limits = self.limits()
         m.d.comb += advance.eq(~self.output0.valid | self.output0.ready)
-        step, window_row, window_column = self._rasters(m, advance)
-        row_masks, column_masks = self._inside(window_row, window_column)
+        step, window_row, window_column = self._rasters(m, advance, limits)
+        row_masks, column_masks = self._inside(window_row, window_column, limits)
         taps, emit = self._buffers(m, advance, step)
         rows, columns, group = Signal(len(row_masks)), Signal(len(column_masks)), Signal.like(step.group)
         with m.If(advance):
@@ -73,11 +104,10 @@ class WindowComponent(StageComponent):
             m.d.sync += payload.eq(Cat(beat))
         return m
 
-    def _rasters(self, m: Module, advance: Value) -> tuple[Step, Signal, Signal]:
+    def _rasters(self, m: Module, advance: Value, limits: dict[str, Limit]) -> tuple[Step, Signal, Signal]:
         """Both rasters and the steps ahead: (step, window row, window column)."""
-        stage, lag = self.stage, self.lag
-        groups = stage.input.groups
-        group = counter(groups, "group")
+        lag, last_group = limits["lag"], limits["last_group"]
+        group = counter(self.groups, "group")
         row, column = counter(self.raster_rows, "row"), counter(self.raster_columns, "column")
         window_row, window_column = (
             counter(self.raster_rows, "window_row"),
@@ -85,38 +115,38 @@ class WindowComponent(StageComponent):
         )
         # So many steps ahead have been taken that the real raster has not caught up with: at the start all of them,
         # since no frame came before the first.
-        done, run = counter(lag + 1, "done", init=lag), counter(lag + 1, "run")
-        line, line_ahead = (counter(self.raster_columns * groups, name) for name in ("line", "line_ahead"))
+        done, run = counter(self.lag + 1, "done", init=self.lag), counter(self.lag + 1, "run")
+        line, line_ahead = (counter(self.line, name) for name in ("line", "line_ahead"))
         ahead, was_ahead, blank, real = (Signal(name=name) for name in ("ahead", "was_ahead", "blank", "real"))
         step = Step(
             fire=Signal(name="fire"),
             ahead=ahead,
-            pixel_done=group == groups - 1,
+            pixel_done=group == last_group,
             emit=Signal(name="gives_window"),
             group=group,
             line_address=Mux(ahead, line_ahead, line),
             rows_ahead=counter(self.rows_ahead + 1, "rows_ahead"),
         )
         may_leave = (row == 0) & (column == 0) & (done != lag)
-        must_stay = (run != 0) & (run < self.settle)
+        must_stay = (run != 0) & (run < limits["settle"])
         m.d.comb += [
             ahead.eq(Mux(group == 0, may_leave & (must_stay | ~self.input0.valid), was_ahead)),
-            blank.eq((row >= stage.input.height) | (column >= stage.input.width)),
+            blank.eq((row >= limits["height"]) | (column >= limits["width"])),
             real.eq(~ahead & (blank | self.input0.valid)),
             step.fire.eq(advance & (ahead | real)),
             self.input0.ready.eq(advance & ~ahead & ~blank),
         ]
         fresh = Mux(ahead, run == done, done == 0)
-        m.d.comb += step.emit.eq(step.fire & fresh & self._on_stride(m, window_row, window_column))
+        m.d.comb += step.emit.eq(step.fire & fresh & self._on_stride(window_row, window_column, limits))
         with m.If(step.fire):
-            m.d.sync += [was_ahead.eq(ahead), group.eq(next_in(group, groups))]
+            m.d.sync += [was_ahead.eq(ahead), group.eq(next_until(group, last_group))]
             with m.If(ahead):
-                m.d.sync += line_ahead.eq(next_in(line_ahead, self.raster_columns * groups))
-                with m.If((line_ahead == self.raster_columns * groups - 1) & (step.rows_ahead != self.rows_ahead)):
+                m.d.sync += line_ahead.eq(next_until(line_ahead, limits["last_in_line"]))
+                with m.If((line_ahead == limits["last_in_line"]) & (step.rows_ahead != limits["rows_ahead"])):
                     m.d.sync += step.rows_ahead.eq(step.rows_ahead + 1)
             with m.Else():
                 m.d.sync += [
-                    line.eq(next_in(line, self.raster_columns * groups)),
+                    line.eq(next_until(line, limits["last_in_line"])),
                     line_ahead.eq(0),
                     step.rows_ahead.eq(0),
                 ]
@@ -126,33 +156,38 @@ class WindowComponent(StageComponent):
                 with m.If(fresh):
                     m.d.sync += done.eq(done + 1)
             with m.Else():
-                m.d.sync += [run.eq(0), column.eq(next_in(column, self.raster_columns))]
-                with m.If(column == self.raster_columns - 1):
-                    m.d.sync += row.eq(next_in(row, self.raster_rows))
+                m.d.sync += [run.eq(0), column.eq(next_until(column, limits["last_column"]))]
+                with m.If(column == limits["last_column"]):
+                    m.d.sync += row.eq(next_until(row, limits["last_row"]))
                 with m.If(~fresh):
                     m.d.sync += done.eq(done - 1)
             with m.If(fresh):
-                m.d.sync += window_column.eq(next_in(window_column, self.raster_columns))
-                with m.If(window_column == self.raster_columns - 1):
-                    m.d.sync += window_row.eq(next_in(window_row, self.raster_rows))
+                m.d.sync += window_column.eq(next_until(window_column, limits["last_column"]))
+                with m.If(window_column == limits["last_column"]):
+                    m.d.sync += window_row.eq(next_until(window_row, limits["last_row"]))
+        positions = (group, row, column, window_row, window_column, run, line, line_ahead, was_ahead, step.rows_ahead)
+        self._restart(m, positions, done)
+        self._between_frames(m, ~ahead & (row == 0) & (column == 0) & (group == 0))
         return step, window_row, window_column
 
-    def _on_stride(self, m: Module, row: Signal, column: Signal) -> Value:
+    def _restart(self, m: Module, positions: Sequence[Signal], done: Signal) -> None:
+        """A streamed window runs on for ever."""
+
+    def _between_frames(self, m: Module, now: Value) -> None:
+        """Nobody asks a streamed window."""
+
+    def _on_stride(self, row: Signal, column: Signal, limits: dict[str, Limit]) -> Value:
         """Whether the window at this position of the raster is one of the output's."""
-        stage = self.stage
-        hit = C(1)
-        sides = zip((row, column), (stage.output.height, stage.output.width), stage.stride, strict=True)
-        for position, count, stride in sides:
-            hit = hit & (position <= (count - 1) * stride)
-            if stride > 1:
-                table = Array(C(int(i % stride == 0), 1) for i in range(1 << len(position)))
-                hit = hit & (~position[0] if stride == 2 else table[position])
+        hit = (row <= limits["last_window_row"]) & (column <= limits["last_window_column"])
+        for position, name in ((row, "stride_y"), (column, "stride_x")):
+            strides = {block[name] for block in self.numbers.blocks}
+            found = [(limits[name] == stride) & multiple_of(position, stride) for stride in sorted(strides)]
+            hit = hit & (multiple_of(position, strides.pop()) if len(strides) == 1 else reduce(or_, found))
         return hit
 
-    def _inside(self, row: Signal, column: Signal) -> tuple[list[Value], list[Value]]:
+    def _inside(self, row: Signal, column: Signal, limits: dict[str, Limit]) -> tuple[list[Value], list[Value]]:
         """For each row and each column of the window: whether it lies in the map."""
-        top, left, _, _ = self.stage.padding
-        height, width = self.stage.input.height, self.stage.input.width
+        top, left, height, width = (limits[name] for name in ("top", "left", "height", "width"))
         rows = [(row + i >= top) & (row + i < height + top) for i in range(self.stage.kernel[0])]
         columns = [(column + j >= left) & (column + j < width + left) for j in range(self.stage.kernel[1])]
         return rows, columns
@@ -168,7 +203,7 @@ class WindowComponent(StageComponent):
             m.d.sync += [fired.eq(step.fire), ahead.eq(step.ahead), emit.eq(step.emit), pixel.eq(self.input0.payload)]
         fresh_column: list[Value] = [pixel]
         if kernel_h > 1:
-            lines = Memory(name="lines", depth=self.raster_columns * stage.input.groups, width=word * (kernel_h - 1))
+            lines = Memory(name="lines", depth=self.line, width=word * (kernel_h - 1))
             above = self._shift(m, lines, advance, fired & ~ahead, step.line_address, pixel)
             rows_ahead = Signal.like(step.rows_ahead, name="rows_above")
             with m.If(advance):
@@ -179,7 +214,7 @@ class WindowComponent(StageComponent):
             fresh_column = [column[row * word : (row + 1) * word] for row in range(kernel_h)]
         if kernel_w == 1:
             return [[tap] for tap in fresh_column], emit
-        columns = Memory(name="columns", depth=stage.input.groups, width=word * kernel_h * (kernel_w - 1))
+        columns = Memory(name="columns", depth=self.groups, width=word * kernel_h * (kernel_w - 1))
         left = self._shift(m, columns, advance, fired, step.group, Cat(fresh_column))
         taps = [*([column.word_select(i, word) for i in range(kernel_h)] for column in left), fresh_column]
         return [[column[i] for column in taps] for i in range(kernel_h)], emit
@@ -196,14 +231,19 @@ class WindowComponent(StageComponent):
         written = Signal.like(ram.write_address, name=f"{memory.name}_address")
         with m.If(advance):
             m.d.sync += written.eq(address)
+        data = self._read(m, ram, memory)
         m.d.comb += [
             ram.read_enable.eq(advance),
             ram.read_address.eq(address),
             ram.write_enable.eq(advance & write),
             ram.write_address.eq(written),
-            ram.write_data.eq(Cat(ram.read_data, new)[len(new) :]),
+            ram.write_data.eq(Cat(data, new)[len(new) :]),
         ]
-        return [ram.read_data.word_select(i, len(new)) for i in range(memory.width // len(new))]
+        return [data.word_select(i, len(new)) for i in range(memory.width // len(new))]
+
+    def _read(self, m: Module, ram: RamPorts, memory: Memory) -> Value:
+        """What stands at the address of the step before."""
+        return ram.read_data
 
     def _zero_points(self, group: Signal) -> Value:
         """What the padding holds: `lanes` codes."""
@@ -217,3 +257,12 @@ class WindowComponent(StageComponent):
         if len(set(words)) == 1:
             return C(words[0], lanes * bits)
         return Array(C(word, lanes * bits) for word in words)[group]
+
+
+def multiple_of(position: Signal, stride: int) -> Value:
+    """Whether a stride meets this position."""
+    if stride == 1:
+        return C(1)
+    if stride == 2:
+        return ~position[0]
+    return Array(C(int(i % stride == 0), 1) for i in range(1 << len(position)))[position]
