@@ -16,6 +16,7 @@ __version__ = version("deepdive-fpga")
 _HOMES = {
     "CheckFailed": "deepdive.errors",
     "DeepDiveError": "deepdive.errors",
+    "Budget": "deepdive.api",
     "Design": "deepdive.api",
     "Photographs": "deepdive.qnet.importers",
     "QConfig": "deepdive.quantization",

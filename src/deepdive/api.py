@@ -10,20 +10,27 @@ from pydantic import PrivateAttr
 from deepdive.backends.build import read_build, write_build
 from deepdive.backends.writers import Backend, writers
 from deepdive.compiler import design
-from deepdive.compiler.compile import Objective
+from deepdive.compiler.budget import Budget
+from deepdive.compiler.compile import DEFAULT_BUDGET
 from deepdive.compiler.compile import compile as compile_network
+from deepdive.compiler.front import Front, find_front
+from deepdive.compiler.objectives import Objective
 from deepdive.qnet import QNet, onnx_file
 from deepdive.qnet.importers import FloatFile, Photographs, import_network
 from deepdive.simulation.verify import Verification
 from deepdive.simulation.verify import verify as climb
 
-__all__ = ["Design", "compile", "import_", "load", "verify"]
+__all__ = ["Budget", "Design", "compile", "import_", "load", "verify"]
 
 
 class Design(design.Design):
     """A design together with the network it computes, so that it can be written."""
 
     _net: QNet = PrivateAttr()
+
+    def front(self, budget: Budget = DEFAULT_BUDGET) -> Front:
+        """The Pareto front of the network on this board and clock: FPS, W, latency, resources; this design is on it."""
+        return find_front(self._net, self, budget)
 
     def write(self, path: str | Path, backend: Backend = "hls") -> None:
         """Write the build folder: design, network and the backend's project, whole or not at all."""
@@ -37,6 +44,7 @@ def compile(
     clock_mhz: float | None = None,
     objective: Objective = "fps",
     target_fps: float | None = None,
+    budget: Budget = DEFAULT_BUDGET,
 ) -> Design:
     """Fit a network to a board.
 
@@ -48,6 +56,8 @@ def compile(
         The board's own clock when None.
     objective, target_fps
         What to look for, and frames a second that it must reach.
+    budget
+        Fractions of the board that may be taken, watts that may be drawn, milliseconds that a frame may take.
 
     Raises
     ------
@@ -56,7 +66,9 @@ def compile(
     CheckFailed
         When nothing fits: what is missing, and by how much.
     """
-    found = compile_network(net, board=board, clock_mhz=clock_mhz, objective=objective, target_fps=target_fps)
+    found = compile_network(
+        net, board=board, clock_mhz=clock_mhz, objective=objective, target_fps=target_fps, budget=budget
+    )
     named = Design.model_validate(found.model_dump())
     named._net = net
     return named

@@ -81,6 +81,13 @@ def compile_(
     max_utilization: Annotated[
         float | None, typer.Option(help="Share of each of the board's resources that may be taken, 0..1.")
     ] = None,
+    max_power_w: Annotated[
+        float | None, typer.Option(help="Watts that it may draw: logic, memory traffic and processing system.")
+    ] = None,
+    max_latency_ms: Annotated[float | None, typer.Option(help="Milliseconds that a frame may take.")] = None,
+    pareto: Annotated[
+        Path | None, typer.Option(help="Write the front of FPS, W, latency and resources to this JSON file too.")
+    ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Say what sets the frame interval, and what twice the speed would take.")
     ] = False,
@@ -96,22 +103,31 @@ def compile_(
     from deepdive.compiler.budget import budget_of
     from deepdive.compiler.compile import compile as compile_network
     from deepdive.compiler.explain import explain as explain_design
+    from deepdive.compiler.front import FILE as FRONT
+    from deepdive.compiler.front import find_front
     from deepdive.qnet.onnx_file import load
-    from deepdive.report import Report, print_design
+    from deepdive.report import Report, print_design, print_front
 
     network = load(net)
-    budget = budget_of(max_utilization)
+    budget = budget_of(max_utilization, max_power_w, max_latency_ms)
     with progress("searching"):
         design = compile_network(
             network, board=board, clock_mhz=clock, objective=objective.value, target_fps=target_fps, budget=budget
         )
         found = explain_design(network, design, budget) if explain else None
+        front = find_front(network, design, budget) if pareto else None
     with progress("writing"):
         write_build(design, network, output, writers(backend.value))
+        if front and pareto:
+            front.save(output / FRONT)
+            front.save(pareto)
     if as_json:
-        print_json({**design.summary(), **({"explanation": found.summary()} if found else {})})
+        more = {"explanation": found.summary()} if found else {}
+        print_json({**design.summary(), **more, **({"front": front.model_dump(mode="json")} if front else {})})
         return
     print_design(Report(network, design), out)
+    if front:
+        print_front(front, out)
     for line in found.lines if found else ():
         out.print(line)
     out.print(f"Wrote {output}; check it with: deepdive verify {output} --images PICTURES")
@@ -179,19 +195,25 @@ def synthesise(
     if as_json:
         print_json(
             {
-                name: {"synthesised": used.model_dump(), "modelled": modelled[name].model_dump()}
-                for name, used in found.items()
+                name: {
+                    "synthesised": part.resources.model_dump(),
+                    "modelled": modelled[name].model_dump(),
+                    "logic_depth": part.logic_depth,
+                    "longest_path": part.longest_path,
+                    "parts": {inner: used.model_dump() for inner, used in part.parts.items()},
+                }
+                for name, part in found.items()
             }
         )
         return
     table = Table(title="synthesised by Yosys (LUT and FF are upper bounds) / modelled")
     table.add_column("unit")
-    for heading in ("DSP", "LUT", "FF", "BRAM36"):
+    for heading in ("DSP", "LUT", "FF", "BRAM36", "LUT levels"):
         table.add_column(heading, justify="right")
-    for name, used in found.items():
-        pairs = zip(used.model_dump().values(), modelled[name].model_dump().values(), strict=True)
+    for name, part in found.items():
+        pairs = zip(part.resources.model_dump().values(), modelled[name].model_dump().values(), strict=True)
         cells = [f"{synthesised:,g} / {model:,g}" for synthesised, model in pairs]
-        table.add_row(name, *cells[:4])
+        table.add_row(name, *cells[:4], str(part.logic_depth))
     out.print(table)
 
 

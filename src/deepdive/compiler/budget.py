@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -25,7 +26,11 @@ TITLES = {
 
 
 class Budget(BaseModel):
-    """Fractions of the board's resources that the accelerator may take; the rest is for DMA, interconnect, routing."""
+    """Fractions of the board's resources that the accelerator may take; the rest is for DMA, interconnect, routing.
+
+    `power_w` limits the modelled total power (the power model's boundary), `latency_ms` the simulated latency of a
+    frame; None: no limit.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -34,6 +39,8 @@ class Budget(BaseModel):
     ff: float = Field(default=0.70, gt=0, le=1)
     bram36: float = Field(default=0.85, gt=0, le=1)
     memory_bandwidth: float = Field(default=0.80, gt=0, le=1)
+    power_w: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    latency_ms: float | None = Field(default=None, gt=0, allow_inf_nan=False)
 
     def limits(self, board: Board, clock_mhz: float, interval_cycles: int) -> dict[str, float]:
         """The most of each kind at a frame interval. One memory port is left for images and results."""
@@ -49,19 +56,25 @@ class Budget(BaseModel):
         }
 
 
-def budget_of(max_utilization: float | None) -> Budget:
-    """The default budget, or the same share of all primitives; a share of 0..1.
+def budget_of(
+    max_utilization: float | None, max_power_w: float | None = None, max_latency_ms: float | None = None
+) -> Budget:
+    """The default budget, or the same share of all primitives (0..1); and limits of power and latency.
 
     Raises
     ------
     DeepDiveError
-        When the share is not in 0..1.
+        When the share is not in 0..1, or a limit is not positive.
     """
+    for name, value in (("max_power_w", max_power_w), ("max_latency_ms", max_latency_ms)):
+        if value is not None and not (math.isfinite(value) and value > 0):
+            raise DeepDiveError(f"{name} is {value:g}; it must be positive.")
     if max_utilization is None:
-        return Budget()
+        return Budget(power_w=max_power_w, latency_ms=max_latency_ms)
     if not 0 < max_utilization <= 1:
         raise DeepDiveError(f"Utilization {max_utilization:g} is no share of 0..1; 0.5 is half of the board.")
-    return Budget(dsp=max_utilization, lut=max_utilization, ff=max_utilization, bram36=max_utilization)
+    share = max_utilization
+    return Budget(dsp=share, lut=share, ff=share, bram36=share, power_w=max_power_w, latency_ms=max_latency_ms)
 
 
 def usage(units: tuple[Unit, ...]) -> dict[str, float]:

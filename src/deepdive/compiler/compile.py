@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 from deepdive.compiler.budget import TITLES, Budget, excess
 from deepdive.compiler.design import Design
 from deepdive.compiler.folding import SPAN, Folder, Site, fastest_interval
+from deepdive.compiler.objectives import Ladder, Objective
 from deepdive.compiler.partition import partition
 from deepdive.errors import CheckFailed, DeepDiveError, nearest
 from deepdive.hardware.boards import Board, load_board
@@ -17,10 +18,7 @@ from deepdive.hardware.units import Unit
 from deepdive.qnet import QNet
 from deepdive.qnet.fingerprint import fingerprint
 
-Objective = Literal["fps", "fps-per-watt", "latency", "min-resources"]
 DEFAULT_BUDGET = Budget()
-SLOWER = (1.0, 1.15, 1.35, 1.6, 2.0, 2.5, 3.2, 4.0)
-"""Frame intervals, as multiples of the smallest, among which the objectives other than fps choose."""
 SLOWEST = 1 << 40
 """A frame interval that every folding keeps."""
 
@@ -48,7 +46,7 @@ def compile(
     target_fps
         Frames a second that the design must reach; with ``fps`` and the others, a floor.
     budget
-        Fractions of the board's resources that may be taken.
+        Fractions of the board's resources that may be taken, watts, and milliseconds for a frame.
 
     Raises
     ------
@@ -68,16 +66,9 @@ def compile(
     site = make_site(board, clock_mhz, budget)
     compiler = Compiler(net, site)
     slowest = math.floor(site.clock_mhz * 1e6 / target_fps) if target_fps else None
-    if objective == "min-resources" and slowest:
+    if objective == "min-resources" and slowest and budget.power_w is budget.latency_ms is None:
         return compiler.frugal(slowest)
-    best = compiler.fastest(slowest)
-    if objective == "fps":
-        return best
-    score = {
-        "fps-per-watt": lambda design: design.fps / design.power.total_w,
-        "latency": lambda design: -design.latency_cycles,
-    }[objective]
-    return max(compiler.slower(best, slowest), key=score)
+    return Ladder(compiler, slowest).best(objective)
 
 
 def make_site(board: str | Path | Board, clock_mhz: float | None, budget: Budget) -> Site:
@@ -116,12 +107,7 @@ class Compiler:
             raise CheckFailed(self.too_big())
         best = self.design(units)
         if slowest is not None and best.frame_interval_cycles > slowest:
-            raise CheckFailed(
-                f"Network '{self.net.name}' on '{self.site.board.name}' at {self.site.clock_mhz:g} MHz cannot reach "
-                f"{self.site.clock_mhz * 1e6 / slowest:.1f} FPS ({slowest} cycles a frame): the best that fits is "
-                f"{best.fps:.1f} FPS ({best.frame_interval_cycles} cycles); lower the target, or take fewer weight "
-                "bits, a narrower network or a larger board."
-            )
+            raise CheckFailed(self.too_slow(best, slowest))
         return best
 
     def bisect(self, slowest: int) -> tuple[Unit, ...] | None:
@@ -137,15 +123,21 @@ class Compiler:
                 return self.design(units)
         return self.fastest(slowest)
 
-    def slower(self, best: Design, slowest: int | None) -> Iterator[Design]:
-        """`best`, and frugal designs of longer intervals."""
-        yield best
-        intervals = [math.floor(best.frame_interval_cycles * factor) for factor in SLOWER]
-        intervals = [interval for interval in intervals if slowest is None or interval <= slowest]
-        folder = Folder(self.plans, self.site, best.frame_interval_cycles, max(intervals, default=self.low))
-        for interval in intervals:
-            if units := folder.fold(interval):
-                yield self.design(units)
+    def too_slow(self, best: Design, slowest: int) -> str:
+        """Why the target is out of reach: what is missing, by how much, and the nearest that works."""
+        least = Folder(self.plans, self.site, min(self.low, slowest), slowest).least(slowest)
+        if any(math.isinf(value) for value in least.values()):
+            missing = "no folding keeps that: some stream would have to move more than a pixel a cycle"
+        elif short := excess(least, self.site.limits(slowest)):
+            missing = "that takes at least " + shortage(short, self.site.limits(slowest))
+        else:
+            missing = "each resource alone would do for that, but not all of them at once"
+        return (
+            f"Network '{self.net.name}' on '{self.site.board.name}' at {self.site.clock_mhz:g} MHz cannot reach "
+            f"{self.site.clock_mhz * 1e6 / slowest:.1f} FPS ({slowest} cycles a frame): {missing}. The best that fits "
+            f"is {best.fps:.1f} FPS ({best.frame_interval_cycles} cycles); lower the target, or take fewer weight "
+            "bits, a narrower network or a larger board."
+        )
 
     def too_big(self) -> str:
         """Why nothing fits: what is missing, and by how much."""
@@ -166,6 +158,13 @@ class Compiler:
             for kind, over in short.items()
         )
         return f"{where} for want of {missing}; use fewer weight bits, a narrower network or a larger board."
+
+
+def shortage(short: Mapping[str, float], limits: Mapping[str, float]) -> str:
+    """What passes its limit, and by how much."""
+    return ", ".join(
+        f"{count(limits[kind] + over)} {TITLES[kind]} ({count(limits[kind])} allowed)" for kind, over in short.items()
+    )
 
 
 def count(value: float) -> str:

@@ -2,6 +2,14 @@
 
 from deepdive.report.page import write_page
 from deepdive.report.report import Classification, Report
-from deepdive.report.terminal import print_classifications, print_design, print_verification
+from deepdive.report.terminal import print_classifications, print_design, print_front, print_verification
 
-__all__ = ["Classification", "Report", "print_classifications", "print_design", "print_verification", "write_page"]
+__all__ = [
+    "Classification",
+    "Report",
+    "print_classifications",
+    "print_design",
+    "print_front",
+    "print_verification",
+    "write_page",
+]

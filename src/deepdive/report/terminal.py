@@ -6,6 +6,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from deepdive.compiler.front import Front
 from deepdive.report.report import Classification, Report
 from deepdive.simulation.verify import Verification
 
@@ -38,6 +39,20 @@ def print_design(report: Report, console: Console) -> None:
     table.add_row("board", *[""] * 5, *board, style="dim")
     console.print(table)
     console.print(totals(report))
+
+
+def print_front(front: Front, console: Console) -> None:
+    """One row a design of the front."""
+    table = narrow_table(f"Pareto front at {front.clock_mhz:g} MHz (modelled; latency simulated)")
+    for heading in ("FPS", "W", "FPS/W", "latency ms", "DSP", "LUT", "BRAM36", ""):
+        table.add_column(heading, justify="right")
+    for row in front.points:
+        used = row.resources
+        table.add_row(
+            *(f"{row.fps:,.0f}", f"{row.power_w:.2f}", f"{row.fps / row.power_w:.0f}", f"{row.latency_ms:.3f}"),
+            *(f"{used.dsp:,}", f"{used.lut:,}", f"{used.bram36:g}", "chosen" if row.chosen else ""),
+        )
+    console.print(table)
 
 
 def narrow_table(title: str) -> Table:
