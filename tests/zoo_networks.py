@@ -12,6 +12,10 @@ LITE0 = ((1, 16, 1, 1, 3), (6, 24, 2, 2, 3), (6, 40, 2, 2, 5), (6, 80, 3, 2, 3),
 """(expansion, channels, repeats, stride, kernel) of each row of blocks."""
 
 
+MNASNET = ((1, 16, 1, 1, 3), (3, 24, 3, 2, 3), (3, 40, 3, 2, 5), (6, 80, 3, 2, 5), (6, 96, 2, 1, 3),
+           (6, 192, 4, 2, 5), (6, 320, 1, 1, 3))  # fmt: skip
+
+
 def rounded(channels: float) -> int:
     """To a multiple of 8, never more than a tenth down: MobileNet's rule."""
     result = max(8, int(channels + 4) // 8 * 8)
@@ -24,26 +28,38 @@ def inverted_residuals(
     resolution: int,
     width: float = 1.0,
     weight_bits: int = 8,
-    last: int = 1280,
-    classes: int = 1000,
+    squeeze: bool = False,
     name: str = "zoo",
 ) -> QNet:
-    """Stem, inverted residual blocks, last convolution, pool, classifier; 8 bits in the first layer."""
+    """Stem, inverted residual blocks, last convolution, pool, classifier; 8 bits in the first layer.
+
+    With `squeeze`, squeeze-excite to a quarter of a block's input channels and tables after every layer but
+    projections, as EfficientNet has them.
+    """
     builder = NetworkBuilder(FeatureMap("image", (resolution, resolution, 3), 8, False, 1 / 127.5, 128))
     relu, plain, first = Numbers(weight_bits=weight_bits), Numbers(8, True, 0, weight_bits), Numbers()
-    x = builder.conv("stem", builder.source, rounded(32 * width), Window.same(3, 2), first)
+
+    def act(x: FeatureMap) -> FeatureMap:
+        return builder.table(f"{x.name}.act", x, relu) if squeeze else x
+
+    x = act(builder.conv("stem", builder.source, rounded(32 * width), Window.same(3, 2), first))
     for row, (expansion, channels, repeats, stride, kernel) in enumerate(rows):
         for repeat in range(repeats):
             block, source, step = f"blocks.{row}.{repeat}", x, stride if repeat == 0 else 1
             if expansion > 1:
-                x = builder.conv(f"{block}.expand", x, expansion * source.shape[2], Window(), relu)
-            x = builder.depthwise(f"{block}.depthwise", x, Window.same(kernel, step), relu)
+                x = act(builder.conv(f"{block}.expand", x, expansion * source.shape[2], Window(), relu))
+            x = act(builder.depthwise(f"{block}.depthwise", x, Window.same(kernel, step), relu))
+            if squeeze:
+                factors = builder.global_avg_pool(f"{block}.squeeze", x, relu)
+                factors = act(builder.conv(f"{block}.reduce", factors, max(1, source.shape[2] // 4), Window(), plain))
+                factors = act(builder.conv(f"{block}.excite", factors, x.shape[2], Window(), plain))
+                x = builder.channel_scale(f"{block}.scale", x, factors, relu)
             x = builder.conv(f"{block}.project", x, rounded(channels * width), Window(), plain)
             if x.shape == source.shape:
                 x = builder.add(f"{block}.add", source, x, plain)
-    x = builder.conv("last", x, last, Window(), relu)
+    x = act(builder.conv("last", x, 1280, Window(), relu))
     x = builder.global_avg_pool("pool", x, relu)
-    builder.linear("classifier", x, classes, plain)
+    builder.linear("classifier", x, 1000, plain)
     return builder.build(name)
 
 
@@ -57,3 +73,15 @@ def mobilenet_v2(resolution: int = 224, width: float = 1.0, weight_bits: int = 8
 def efficientnet_lite0(resolution: int = 224, weight_bits: int = 8) -> QNet:
     """EfficientNet-Lite0."""
     return inverted_residuals(LITE0, resolution=resolution, weight_bits=weight_bits, name="efficientnet_lite0")
+
+
+def efficientnet_b0(resolution: int = 224, weight_bits: int = 8) -> QNet:
+    """EfficientNet-B0."""
+    return inverted_residuals(
+        LITE0, resolution=resolution, weight_bits=weight_bits, squeeze=True, name="efficientnet_b0"
+    )
+
+
+def mnasnet(resolution: int = 224, weight_bits: int = 8) -> QNet:
+    """MNASNet 1.0."""
+    return inverted_residuals(MNASNET, resolution=resolution, weight_bits=weight_bits, name="mnasnet")

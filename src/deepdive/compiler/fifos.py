@@ -99,7 +99,10 @@ class Path:
         """Pixels of the fork that come while an operation turns a vector into another, or that it keeps as vectors."""
         source, target = operation.inputs[0], operation.outputs[0]
         if operation.hurry > 1:
-            return math.ceil(self.frame / operation.hurry) + math.ceil(PIPELINE_CYCLES / self.groups)
+            working = math.ceil(self.frame / operation.hurry)
+            if operation.kind == "table":  # takes a cycle a beat
+                working = min(working, math.ceil(groups(target) / self.groups))
+            return working + math.ceil(PIPELINE_CYCLES / self.groups)
         if operation.kind == "repack":
             return math.ceil((max(groups(source), groups(target)) + PIPELINE_CYCLES) / self.groups)
         return (math.ceil(PIPELINE_CYCLES / groups(target)) + 2 * (operation.kind in DENSE)) * self.frame

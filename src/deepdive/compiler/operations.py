@@ -27,9 +27,11 @@ from deepdive.qnet import (
     Table,
 )
 
-HURRY = 8
+HURRY, GREAT_HURRY = 8, 32
 """How many times faster than the frame interval each layer between squeeze and excite must be. The map waits in block
 RAM for the time that they take, and their few multiplications cost less than that."""
+LIGHT = 8
+"""A layer of so many times fewer multiplications than the map has codes is in a great hurry: it takes a DSP or two."""
 
 
 def unit_operations(net: QNet, unit: str, nodes: Sequence[Node], input_map: str, source: Edge) -> tuple[Operation, ...]:
@@ -58,15 +60,17 @@ def unit_operations(net: QNet, unit: str, nodes: Sequence[Node], input_map: str,
 
 def hurried(operations: Sequence[Operation]) -> Iterator[Operation]:
     """The operations, those in a hurry that make factors out of a map while it waits for them."""
-    wanted: set[str] = set()
+    waiting: dict[str, int] = {}  # edge -> codes of the map that waits for it
     last: list[Operation] = []
     for operation in reversed(operations):
+        source, target = operation.inputs[0], operation.outputs[0]
         if operation.kind == "channel_scale":
-            wanted.add(operation.inputs[1].name)
-        elif operation.kind in (*DENSE, "table") and operation.outputs[0].name in wanted and is_vector(operation):
-            wanted.update(edge.name for edge in operation.inputs)
+            waiting[operation.inputs[1].name] = source.height * source.width * source.channels
+        elif operation.kind in (*DENSE, "table") and target.name in waiting and is_vector(operation):
+            codes = waiting[source.name] = waiting[target.name]
             more = {"drains": True} if operation.kind in DENSE else {}
-            operation = replace(operation, hurry=HURRY, fields={**operation.fields, **more})
+            hurry = GREAT_HURRY if LIGHT * source.channels * target.channels <= codes else HURRY
+            operation = replace(operation, hurry=hurry, fields={**operation.fields, **more})
         last.append(operation)
     return reversed(last)
 
