@@ -49,7 +49,7 @@ class Host:
             (self.folder / f"deepdive.{suffix}").touch()
         units: dict[str, dict[str, int]] = {}
         for unit in design.units:
-            names = [f"{one.name}_weights" for one in unit_code(unit, net).externals]
+            names = [port.name for port in unit_code(unit, net).ports]
             found = [f"{name}_{half}" for name in names for half in (1, 2)]
             units[unit.name] = {name: 0x10 + 4 * at for at, name in enumerate([*found, "frames"])}
         self.board: dict[str, Any] = {"fingerprint": design.fingerprint[:16], "units": units}
@@ -127,10 +127,11 @@ def test_rounds_are_compared_and_counted(host: Host) -> None:
 def test_units_get_the_addresses_of_their_weights(host: Host, design: Design, net: QNet) -> None:
     assert host.run().returncode == 0
     loaded = {name: values for unit, written in host.written for name, values in written.items()}
-    externals = [one for unit in design.units for one in unit_code(unit, net).externals]
-    assert len(externals) > 1
-    for one in externals:
-        assert loaded[f"{one.name}_weights"] == one.bytes.astype(np.int64).sum()
+    ports = [port for unit in design.units for port in unit_code(unit, net).ports]
+    assert len(ports) > 1
+    for port in ports:
+        assert port.buffer.image is not None
+        assert loaded[port.name] == port.buffer.image.astype(np.int64).sum()
 
 
 def test_a_dma_that_never_finishes_is_named(host: Host) -> None:

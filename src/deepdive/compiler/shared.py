@@ -9,20 +9,28 @@ from typing import Any, Literal
 
 from deepdive.compiler.plan import Edge, Operation, UnitPlan
 from deepdive.errors import UnsupportedLayer
-from deepdive.hardware.stages import PointwiseFolding, SharedBlock, SharedBody, SharedFolding
+from deepdive.hardware.stages import PointwiseFolding, Repack, SharedBlock, SharedBody, SharedFolding
 from deepdive.hardware.stages.shared_block import SharedDepthwise, SharedPointwise
 from deepdive.hardware.stream import Stream
 from deepdive.hardware.units import Unit
 
 PARTS = {"fork", "pointwise", "window", "depthwise", "add"}
 """Kinds of the operations that a shared body computes."""
+Role = Literal["expand", "project"]
 
 
 @dataclass(frozen=True)
 class Sharing:
-    """How a shared body computes its blocks; see `SharedBody`."""
+    """How a shared body computes its blocks; see `SharedBody`.
+
+    Parameters
+    ----------
+    lone
+        On which multipliers a pointwise layer on its own runs.
+    """
 
     folding: SharedFolding
+    lone: Role = "expand"
     maps: Literal["external", "on_chip"] = "external"
     weights: Literal["external", "on_chip"] = "external"
     weight_buffers: Literal[1, 2] = 2
@@ -36,21 +44,27 @@ def shared_unit(name: str, plans: Sequence[UnitPlan], how: Sharing, source: Stre
     Parameters
     ----------
     source
-        The stream that brings the first plan's input, when it is there already; by default as many lanes as fit.
+        The stream that brings the first plan's input, when it is there already; by default as many lanes as fit. One whose
+        lanes do not fit words of memory is repacked first.
 
     Raises
     ------
     UnsupportedLayer
         Naming an operation that no shared body computes.
     """
-    operations = [operation for plan in plans for operation in plan.operations]
     lanes = how.folding.memory_lanes
+    taken = source or end(plans[0].operations[0].inputs[0], lanes)
+    front: tuple[Repack, ...] = ()
+    if lanes % taken.lanes and taken.lanes % lanes:
+        fitting = {"name": f"{name}_repack_out", "lanes": math.gcd(taken.lanes, lanes)}
+        front = (Repack(name=f"{name}_repack", input=taken, output=taken.model_copy(update=fitting)),)
+        taken = front[0].output
     body = SharedBody(
         name=f"{name}_shared",
-        input=source or end(plans[0].operations[0].inputs[0], lanes),
+        input=taken,
         output=end(plans[-1].operations[-1].outputs[0], lanes),
         folding=how.folding,
-        blocks=shared_blocks(operations, how.folding),
+        blocks=tuple(block for plan in plans for block in shared_blocks(plan.operations, how.lone)),
         maps=how.maps,
         weights=how.weights,
         weight_buffers=how.weight_buffers,
@@ -58,7 +72,7 @@ def shared_unit(name: str, plans: Sequence[UnitPlan], how: Sharing, source: Stre
         batch=how.batch,
     )
     blocks = tuple(block for plan in plans for block in plan.blocks)
-    return Unit(name=name, kind="body", input_map=plans[0].input_map, blocks=blocks, stages=(body,))
+    return Unit(name=name, kind="body", input_map=plans[0].input_map, blocks=blocks, stages=(*front, body))
 
 
 def end(edge: Edge, memory_lanes: int) -> Stream:
@@ -75,36 +89,25 @@ def shareable(plan: UnitPlan) -> bool:
     return True
 
 
-def shared_blocks(operations: Sequence[Operation], folding: SharedFolding) -> tuple[SharedBlock, ...]:
-    """The blocks of consecutive operations.
-
-    A pointwise layer on its own runs on the part of the multipliers that takes fewer cycles.
+def shared_blocks(operations: Sequence[Operation], lone: Role = "expand") -> tuple[SharedBlock, ...]:
+    """The blocks of consecutive operations; pointwise layers on their own run on the multipliers of `lone`.
 
     Raises
     ------
     UnsupportedLayer
         Naming an operation that no shared body computes.
     """
-    return tuple(placed(block, folding) for block in blocks_of(operations))
+    return tuple(placed(block, lone) for block in blocks_of(operations))
 
 
-def placed(block: SharedBlock, folding: SharedFolding) -> SharedBlock:
-    """A lone pointwise layer where it is fastest; any other block as it is."""
-    layer = block.expand
-    if layer is None or block.depthwise or block.project or block.add:
-        return block
-    moved = block.model_copy(update={"expand": None, "project": layer})
-    if folding.expand is None:
-        return moved
-    if folding.project is None:
-        return block
-    turns = turns_of(layer, folding.expand), turns_of(layer, folding.project)
-    return block if turns[0] <= turns[1] else moved
+def is_lone(block: SharedBlock) -> bool:
+    """Whether it is nothing but a pointwise layer, which any pointwise part can compute."""
+    return bool(block.expand) and not (block.depthwise or block.project or block.add)
 
 
-def turns_of(layer: SharedPointwise, how: PointwiseFolding) -> int:
-    """Steps a pixel."""
-    return math.ceil(layer.in_channels / how.in_lanes) * math.ceil(layer.out_channels / how.out_parallel)
+def placed(block: SharedBlock, lone: Role) -> SharedBlock:
+    """A lone pointwise layer on the given part; any other block as it is."""
+    return block.model_copy(update={"expand": None, lone: block.expand}) if is_lone(block) else block
 
 
 def blocks_of(operations: Sequence[Operation]) -> tuple[SharedBlock, ...]:

@@ -44,11 +44,17 @@ def dense_weights(stage: Dense, node: Conv | Linear) -> np.ndarray:
     return split.transpose(0, 3, 2, 4, 1).reshape(depth, source.taps * source.lanes, stage.out_parallel)
 
 
-def depthwise_weights(stage: Depthwise, node: Conv) -> np.ndarray:
-    """Centred weights, int16 (input.groups, input.taps, input.lanes); channels that the network has not are zeros."""
+def depthwise_weights(stage: Depthwise, node: Conv, kernel: tuple[int, int] | None = None) -> np.ndarray:
+    """Centred weights, int16 (input.groups, input.taps, input.lanes); channels that the network has not are zeros.
+
+    A filter smaller than `kernel`, by default its own, stands in the middle of zeros.
+    """
     source = stage.input
-    full = np.zeros((source.taps, source.channels), dtype=np.int16)
-    full[:, : node.weight.shape[0]] = node.centred_weight.reshape(-1, source.taps).T
+    channels, rows, columns, _ = node.weight.shape
+    height, width = kernel or (rows, columns)
+    full = np.zeros((height, width, source.channels), dtype=np.int16)
+    top, left = (height - rows) // 2, (width - columns) // 2
+    full[top : top + rows, left : left + columns, :channels] = node.centred_weight[..., 0].transpose(1, 2, 0)
     return full.reshape(source.taps, source.groups, source.lanes).transpose(1, 0, 2)
 
 

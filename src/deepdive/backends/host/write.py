@@ -8,9 +8,9 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
-from deepdive.backends.vitis.render import memory_image
-from deepdive.backends.vitis.unit_code import unit_code
+from deepdive.backends.vitis.unit_code import UnitCode, unit_code
 from deepdive.compiler.design import Design
+from deepdive.hardware.stages import SharedBody
 from deepdive.hardware.stream import Stream
 from deepdive.qnet import FeatureMap, QNet
 
@@ -34,7 +34,7 @@ def write_host(design: Design, net: QNet, folder: Path) -> None:
         shutil.copytree(here / PACKAGE, folder / PACKAGE, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(here / "README.md", folder / "README.md")
     (folder / "run.py").write_text(RUN, encoding="utf-8")
-    weights = write_weights(design, net, folder)
+    codes = [unit_code(unit, net) for unit in design.units]
     description = {
         "format": 1,
         "network": net.name,
@@ -42,7 +42,12 @@ def write_host(design: Design, net: QNet, folder: Path) -> None:
         "clock_mhz": design.clock_mhz,
         "input": port(net.input, design.units[0].input),
         "output": port(net.output, design.units[-1].output),
-        "units": [{"name": unit.name, "weights": weights[unit.name]} for unit in design.units],
+        "units": [
+            {"name": code.name, "weights": write_weights(code, folder), "scratch": scratch(code)} for code in codes
+        ],
+        "frames_inside": sum(
+            2 * stage.batch for unit in design.units for stage in unit.stages if isinstance(stage, SharedBody)
+        ),
         "labels": list(net.labels),
     }
     (folder / "network.json").write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
@@ -61,15 +66,25 @@ def port(feature_map: FeatureMap, stream: Stream) -> dict[str, Any]:
     }
 
 
-def write_weights(design: Design, net: QNet, folder: Path) -> dict[str, list[dict[str, str]]]:
-    """Write the weights that units read from memory; returns each unit's registers and files."""
-    found: dict[str, list[dict[str, str]]] = {unit.name: [] for unit in design.units}
-    for unit in design.units:
-        if not unit.external_bytes:
-            continue
-        (folder / "weights").mkdir(exist_ok=True)
-        for external in unit_code(unit, net).externals:
-            file = f"weights/{unit.name}_{external.name}.bin"
-            (folder / file).write_bytes(memory_image(external).tobytes())
-            found[unit.name].append({"register": f"{external.name}_weights", "file": file})
+def write_weights(code: UnitCode, folder: Path) -> list[dict[str, str]]:
+    """Write the weights that a unit reads from memory; returns their registers and files."""
+    found = []
+    for port in code.ports:
+        if port.buffer.image is not None:
+            (folder / "weights").mkdir(exist_ok=True)
+            file = f"weights/{code.name}_{port.buffer.name}.bin"
+            (folder / file).write_bytes(port.buffer.image.tobytes())
+            found.append({"register": port.name, "file": file})
     return found
+
+
+def scratch(code: UnitCode) -> list[dict[str, Any]]:
+    """Memory in which a unit keeps feature maps between its blocks: its size, and the registers that point to it."""
+    return [
+        {
+            "registers": [port.name for port in code.ports if port.buffer.name == buffer.name],
+            "bytes": buffer.words * buffer.word_bytes,
+        }
+        for buffer in code.buffers
+        if buffer.image is None
+    ]

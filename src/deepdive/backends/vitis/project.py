@@ -6,7 +6,7 @@ import shutil
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from deepdive.backends.vitis.render import memory_image, render
+from deepdive.backends.vitis.render import render
 from deepdive.backends.vitis.tcl import FRAMES, write_board
 from deepdive.backends.vitis.unit_code import UnitCode, unit_code
 from deepdive.compiler.design import Design
@@ -46,6 +46,9 @@ def write_unit(unit: UnitCode, folder: Path) -> None:
     render("unit.cpp", folder / "units" / f"{unit.name}.cpp", unit=unit)
     if unit.roms:
         render("rom.h", folder / "units" / f"{unit.name}_rom.h", unit=unit)
-    for external in unit.externals:
+    for stage in unit.shared:
+        render("shared.h", folder / "units" / f"{stage.name}.h", unit=unit, stage=stage, shared=stage.shared)
+    for buffer in unit.images:
         (folder / "weights").mkdir(exist_ok=True)
-        (folder / "weights" / f"{unit.name}_{external.name}.bin").write_bytes(memory_image(external).tobytes())
+        assert buffer.image is not None
+        (folder / "weights" / f"{unit.name}_{buffer.name}.bin").write_bytes(buffer.image.tobytes())

@@ -11,7 +11,8 @@ from typing import Literal
 import numpy as np
 
 from deepdive.backends.vitis.render import render
-from deepdive.backends.vitis.unit_code import UnitCode, printable
+from deepdive.backends.vitis.stages import printable
+from deepdive.backends.vitis.unit_code import UnitCode
 from deepdive.compiler.design import Design
 from deepdive.errors import DeepDiveError
 from deepdive.hardware.boards import Board
@@ -107,7 +108,7 @@ def board_code(design: Design, units: Sequence[UnitCode]) -> BoardCode:
         When more stages read weights from memory than its ports can serve.
     """
     board = design.board
-    readers = sum(len(unit.externals) for unit in units)
+    readers = sum(len({port.bundle for port in unit.ports}) for unit in units)
     spare = board.memory.ports - 1
     if readers > spare * SMARTCONNECT_PORTS:
         raise DeepDiveError(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Literal
 
 from deepdive.backends.vitis.rom import Rom
-from deepdive.backends.vitis.stages import ExternalWeights, StageCode, beat_type, stage_code
+from deepdive.backends.vitis.stages import Buffer, MemoryPort, StageCode, beat_type, printable, stage_code
 from deepdive.hardware.stages import AnyStage
 from deepdive.hardware.units import Unit
 from deepdive.qnet import QNet
@@ -50,16 +49,33 @@ class UnitCode:
     @property
     def headers(self) -> list[str]:
         """Stage templates that the unit uses."""
-        return sorted({stage.template for stage in self.stages})
+        return sorted({stage.template for stage in self.stages if not stage.shared})
 
     @property
-    def externals(self) -> tuple[ExternalWeights, ...]:
-        """Weights that come over memory ports."""
-        return tuple(stage.external for stage in self.stages if stage.external)
+    def shared(self) -> list[StageCode]:
+        """Stages with a header of their own."""
+        return [stage for stage in self.stages if stage.shared]
+
+    @property
+    def ports(self) -> tuple[MemoryPort, ...]:
+        """Pointers to external memory, in the order of the unit's parameters."""
+        return tuple(port for stage in self.stages for port in stage.ports)
+
+    @property
+    def buffers(self) -> list[Buffer]:
+        """External memories, each once."""
+        return list({port.buffer.name: port.buffer for port in self.ports}.values())
+
+    @property
+    def images(self) -> list[Buffer]:
+        """External memories that hold weights from the beginning."""
+        return [buffer for buffer in self.buffers if buffer.image is not None]
 
     def arguments(self, stage: StageCode) -> list[str]:
         """Arguments of a stage's call."""
         streams = [self.ends.get(name, fifo_name(name)) for name in stage.streams]
+        if stage.shared:
+            return [*streams, *(port.name for port in stage.ports), "frames"]
         words = [f"{stage.name}_words"] if stage.external else []
         return [*streams, *words, *(rom.name for rom in stage.roms), "frames"]
 
@@ -101,8 +117,3 @@ def storage(stage: AnyStage, memory: str) -> Literal["bram", "lutram"]:
 def fifo_name(stream: str) -> str:
     """C++ name of a stream: a suffix, so that no stream is called like a keyword or a parameter."""
     return f"{stream}_stream"
-
-
-def printable(name: str) -> str:
-    """A name out of somebody's network, made safe for a C++ comment: one line, letters, digits, dots, dashes."""
-    return re.sub(r"[^A-Za-z0-9_.-]", "_", name)[:100]

@@ -54,22 +54,38 @@ class Weights:
 
 
 @dataclass(frozen=True)
+class Scratch:
+    """Memory in which a unit keeps feature maps, and the registers that take its address."""
+
+    registers: tuple[str, ...]
+    size: int
+
+
+@dataclass(frozen=True)
 class Unit:
     """A compute unit: an IP core of this name."""
 
     name: str
     weights: tuple[Weights, ...]
+    scratch: tuple[Scratch, ...]
 
 
 @dataclass(frozen=True)
 class Network:
-    """What ``network.json`` says."""
+    """What ``network.json`` says.
+
+    Parameters
+    ----------
+    frames_inside
+        Frames that the units hold before the first one comes out.
+    """
 
     name: str
     fingerprint: str
     input: Port
     output: Port
     units: tuple[Unit, ...]
+    frames_inside: int
     labels: tuple[str, ...]
 
 
@@ -84,9 +100,14 @@ def read_network(folder: Path) -> Network:
             input=Port(**values["input"]),
             output=Port(**values["output"]),
             units=tuple(
-                Unit(unit["name"], tuple(Weights(one["register"], folder / one["file"]) for one in unit["weights"]))
+                Unit(
+                    unit["name"],
+                    tuple(Weights(one["register"], folder / one["file"]) for one in unit["weights"]),
+                    tuple(Scratch(tuple(one["registers"]), int(one["bytes"])) for one in unit["scratch"]),
+                )
                 for unit in values["units"]
             ),
+            frames_inside=int(values["frames_inside"]),
             labels=tuple(values["labels"]),
         )
     except OSError as error:

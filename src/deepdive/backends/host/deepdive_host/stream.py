@@ -67,12 +67,11 @@ def run_frames(device: Device, network: Network, frames: np.ndarray, rounds: int
         When a frame does not come back in time, or a frame of a later round differs from that of the first.
     """
     total = rounds * len(frames)
-    weights = load_weights(device, network)  # held until the end: memory that nobody holds is given back
+    memory = load_memory(device, network)  # held until the end: memory that nobody holds is given back
     for unit in network.units:
-        device.start(
-            unit.name, total, {name: int(buffer.device_address) for name, buffer in weights[unit.name].items()}
-        )
-    sources = [device.allocate(network.input.stream_shape, network.input.dtype) for _ in range(limits.in_flight)]
+        device.start(unit.name, total, {name: int(buffer.device_address) for name, buffer in memory[unit.name].items()})
+    in_flight = max(limits.in_flight, network.frames_inside + 1)
+    sources = [device.allocate(network.input.stream_shape, network.input.dtype) for _ in range(in_flight)]
     target = device.allocate(network.output.stream_shape, network.output.dtype)
     for source in sources:
         source[...] = 0
@@ -84,12 +83,12 @@ def run_frames(device: Device, network: Network, frames: np.ndarray, rounds: int
     while received < total:
         moved = False
         # The frame that was in this buffer before has come back, so it has long gone out.
-        if filled < total and filled - received < limits.in_flight:
-            sources[filled % limits.in_flight][..., : network.input.channels] = frames[filled % len(frames)]
+        if filled < total and filled - received < in_flight:
+            sources[filled % in_flight][..., : network.input.channels] = frames[filled % len(frames)]
             filled += 1
             moved = True
         if sent < filled and (sent == 0 or device.sent()):
-            device.send(sources[sent % limits.in_flight])
+            device.send(sources[sent % in_flight])
             sent += 1
             moved = True
         if device.received():
@@ -117,8 +116,8 @@ def keep(codes: np.ndarray, index: int, found: np.ndarray) -> None:
         raise RunFailed(f"Frame {frame} gives other codes in round {index // len(codes)} than in the first.")
 
 
-def load_weights(device: Device, network: Network) -> dict[str, dict[str, Any]]:
-    """What units read from memory, in memory that they reach: by unit and register."""
+def load_memory(device: Device, network: Network) -> dict[str, dict[str, Any]]:
+    """Weights that units read, and room for maps that they keep, in memory that they reach: by unit and register."""
     loaded: dict[str, dict[str, Any]] = {unit.name: {} for unit in network.units}
     for unit in network.units:
         for weights in unit.weights:
@@ -130,4 +129,7 @@ def load_weights(device: Device, network: Network) -> dict[str, dict[str, Any]]:
             buffer[...] = content
             buffer.flush()
             loaded[unit.name][weights.register] = buffer
+        for scratch in unit.scratch:
+            buffer = device.allocate((scratch.size,), np.uint8)
+            loaded[unit.name].update(dict.fromkeys(scratch.registers, buffer))
     return loaded

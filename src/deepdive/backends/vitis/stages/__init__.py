@@ -11,14 +11,16 @@ from deepdive.backends.vitis.stages import (
     pad,
     pool,
     repack,
+    shared_body,
     table,
     window,
     window_pool,
 )
-from deepdive.backends.vitis.stages.code import ExternalWeights, StageCode, beat_type, stage_code
+from deepdive.backends.vitis.stages.code import Buffer, MemoryPort, StageCode, beat_type, printable, stage_code
 
 __all__ = [
-    "ExternalWeights",
+    "Buffer",
+    "MemoryPort",
     "StageCode",
     "add",
     "beat_type",
@@ -30,7 +32,9 @@ __all__ = [
     "fork",
     "pad",
     "pool",
+    "printable",
     "repack",
+    "shared_body",
     "stage_code",
     "table",
     "window",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import singledispatch
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +14,9 @@ from deepdive.backends.vitis.rom import Rom
 from deepdive.hardware.stages import AnyStage, Requantizer, Stage
 from deepdive.hardware.stream import Stream
 from deepdive.qnet import FeatureMap, Node, QNet, Requantize
+
+if TYPE_CHECKING:
+    from deepdive.backends.vitis.stages.shared_body import SharedCode
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,23 +28,72 @@ class Constant:
     value: str
 
 
+MEMORY_WORD_BYTES = 16
+"""As in ``deepdive/external_weights.h``."""
+
+MEMORY_WORD = "deepdive::memory_word"
+
+
+@dataclass(frozen=True, eq=False)
+class Buffer:
+    """External memory that a unit reads or writes while it runs.
+
+    Parameters
+    ----------
+    name
+        Unique in the unit; its file is named after it.
+    element, word_bytes
+        C++ type of a word, and its size.
+    words
+        How many there are.
+    image
+        What it holds from the beginning, uint8 (words, bytes); None for one that the unit writes before it reads.
+    """
+
+    name: str
+    element: str
+    word_bytes: int
+    words: int
+    image: np.ndarray | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class MemoryPort:
+    """A pointer of a unit; ports of one bundle share an AXI master, one of them reading, one writing."""
+
+    name: str
+    bundle: str
+    buffer: Buffer
+    const: bool = True
+
+    @property
+    def type(self) -> str:
+        """C++ type."""
+        return f"{'const ' if self.const else ''}{self.buffer.element}*"
+
+
 @dataclass(frozen=True, eq=False)
 class ExternalWeights:
     """Weights that a stage reads from memory while it runs.
 
     Parameters
     ----------
-    name
-        Of the stage; the port and the file are named after it.
     bytes
         uint8 (words, bytes of a word).
     passes
         How often a frame reads them all.
     """
 
-    name: str
     bytes: np.ndarray
     passes: int
+
+    def port(self, stage: str) -> MemoryPort:
+        """Where they come from: each weight word starts on a memory word."""
+        image = np.pad(self.bytes, ((0, 0), (0, -self.bytes.shape[1] % MEMORY_WORD_BYTES)))
+        image = image.reshape(-1, MEMORY_WORD_BYTES)
+        return MemoryPort(
+            f"{stage}_weights", f"{stage}_weights", Buffer(stage, MEMORY_WORD, MEMORY_WORD_BYTES, len(image), image)
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +112,8 @@ class StageCode:
         The other parameters.
     streams
         Names of the streams read and written, in the order of the call.
+    shared
+        What the header of a shared body says; such a stage has no template and no parameters here.
     """
 
     template: str
@@ -67,6 +123,13 @@ class StageCode:
     streams: tuple[str, ...]
     roms: tuple[Rom, ...] = ()
     external: ExternalWeights | None = None
+    ports: tuple[MemoryPort, ...] = ()
+    shared: SharedCode | None = None
+
+    @property
+    def function(self) -> str:
+        """What a unit calls."""
+        return self.name if self.shared else f"deepdive::{self.template}<{self.name}_spec>"
 
 
 def beat_type(stream: Stream) -> str:
@@ -97,6 +160,7 @@ def code_of(
         streams=tuple(stream.name for _, stream in ports),
         roms=roms,
         external=external,
+        ports=(external.port(stage.name),) if external else (),
     )
 
 
@@ -125,7 +189,8 @@ def requantization(how: Requantize, requantizer: Requantizer, output: FeatureMap
             q_min=how.q_min,
             q_max=how.q_max,
         ),
-        flag("half_up", how.rounding == "half_up"),
+        flag("half_up", how.rounding != "floor"),
+        *((flag("half_even", True),) if how.rounding == "half_even" else ()),
     )
 
 
@@ -133,6 +198,11 @@ def node_of(net: QNet, name: str) -> tuple[Node, tuple[FeatureMap, ...]]:
     """A node by name and what it reads."""
     node = next(node for node in net.nodes if node.name == name)
     return node, net.inputs_of(node)
+
+
+def printable(name: str) -> str:
+    """A name out of somebody's network, made safe for a C++ comment: one line, letters, digits, dots, dashes."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", name)[:100]
 
 
 @singledispatch

@@ -45,5 +45,5 @@ def _(stage: Dense, net: QNet) -> StageCode:
             *requantization(node.requantize, stage.requantizer, node.output),
         ),
         roms=(scales,) if external else (Rom(f"{stage.name}_weights", packed), scales),
-        external=ExternalWeights(stage.name, packed, stage.output.height * stage.output.width) if external else None,
+        external=ExternalWeights(packed, stage.output.height * stage.output.width) if external else None,
     )
