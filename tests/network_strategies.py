@@ -126,9 +126,12 @@ def max_pool_networks(draw: st.DrawFn) -> QNet:
 
 @st.composite
 def avg_pool_networks(draw: st.DrawFn) -> QNet:
-    """Padding that counts, and padding that does not."""
+    """Padding that counts, and padding that does not; often factors of one over a power of two, which have ties."""
     builder = NetworkBuilder(draw(sources(draw(shapes()))), draw(SEEDS))
-    builder.avg_pool("pool", builder.source, draw(windows(builder.source.shape)), draw(numbers()))
+    format_ = draw(numbers())
+    if draw(st.booleans()):
+        format_ = replace(format_, rounding="half_even", mult_bits=draw(st.sampled_from([1, 1, 3, 16])))
+    builder.avg_pool("pool", builder.source, draw(windows(builder.source.shape)), format_)
     return builder.build()
 
 

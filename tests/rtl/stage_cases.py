@@ -265,6 +265,9 @@ def pool_case(name: str, seed: int, x: FeatureMap, lanes: int, rounding: str = "
     draft = Requantize(np.ones(1, np.uint16), np.ones(1, np.uint8), 0, 255)
     bounds = GlobalAvgPool("x", y, draft).acc_range(x)
     how = random_requantize(rng, x.shape[2], bounds, y, uniform=True, rounding=rounding)
+    if rounding == "half_even":  # a plain mean of 2**n pixels, which lies between two codes often
+        shift = (x.shape[0] * x.shape[1]).bit_length() - 1
+        how = Requantize(np.ones(1, np.uint16), np.array([shift], np.uint8), 0, 255, "half_even")
     node = GlobalAvgPool("x", y, how)
     stage = GlobalAveragePool(
         name=name,

@@ -104,6 +104,8 @@ def cases() -> list[StageCase]:
         pool_case("pool", 51, FeatureMap("x", (3, 5, 6), 8, zero_point=77), 2),
         pool_case("pool_one_group", 52, FeatureMap("x", (2, 2, 3), 4, True, zero_point=-1), 3),
         pool_case("pool_one_pixel", 53, FeatureMap("x", (1, 1, 4), 8), 1, "floor"),
+        pool_case("pool_ties", 54, FeatureMap("x", (1, 2, 40), 8), 2, "half_even"),
+        pool_case("pool_ties_of_four", 55, FeatureMap("x", (2, 2, 40), 8, True, zero_point=-7), 4, "half_even"),
         table_case("table_unsigned", 71, FeatureMap("x", (2, 3, 4), 8), 2, FeatureMap("y", (2, 3, 4), 6, True)),
         table_case("table_signed", 72, FeatureMap("x", (1, 3, 3), 4, True), 3, FeatureMap("y", (1, 3, 3), 8)),
         channel_scale_case("channel_scale", 73, (3, 4, 6), 2),

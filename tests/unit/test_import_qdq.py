@@ -25,6 +25,7 @@ from deepdive.qnet.onnx_file import load
 from deepdive.qnet.witness import run_onnx_runtime
 from foreign_networks import KINDS, Flattened, Kind, Separable, export_float, noise, quantize_qdq, spread_statistics
 from networks import random_codes
+from victims import Qdq
 
 ACTIVATIONS = {"hard-swish": nn.Hardswish(), "swish": nn.SiLU(), "relu": nn.ReLU(), "sigmoid": nn.Sigmoid()}
 
@@ -76,15 +77,32 @@ def test_activations_become_one_table(folder: Path, activation: str) -> None:
     assert len(tables) == (activation != "relu")
 
 
-def test_means_between_two_codes_round_up_not_to_even(folder: Path) -> None:
-    """ONNX rounds a mean of four codes that ends in .5 to the even code, the contract up."""
+@pytest.mark.parametrize("pool", [nn.AvgPool2d(2), nn.AvgPool2d((2, 1)), nn.AvgPool2d(4), nn.AvgPool2d(3, 2, 1)])
+def test_means_between_two_codes_go_to_the_even_one(folder: Path, pool: nn.AvgPool2d) -> None:
+    """Rounded up, half of the ties would differ: a quarter of all means of two, an eighth of all means of four.
+
+    In single precision ONNX Runtime does not meet every tie exactly: some of them go either way.
+    """
     torch.manual_seed(0)
-    module = nn.Sequential(nn.Conv2d(3, 8, 1), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(8 * 64, 10))
-    deviation = import_network(quantized(module, folder)).deviation
+    module = nn.Sequential(nn.Conv2d(3, 8, 1), pool, nn.Flatten(), nn.LazyLinear(10))
+    module(torch.zeros(1, 3, 16, 16))
+    imported = import_network(quantized(module, folder))
+    (mean,) = (node for node in imported.net.nodes if isinstance(node, AvgPool))
+    assert mean.requantize.rounding == ("half_up" if pool.kernel_size == 3 else "half_even")
+    assert imported.deviation is not None
+    assert imported.deviation.codes <= 1
+    assert imported.deviation.share <= {2: 0.12, 4: 0.07}.get(mean.kernel[0] * mean.kernel[1], 0.01)
+
+
+@pytest.mark.parametrize("kernel", [(2, 1), (2, 2), (4, 4)])
+def test_ties_that_single_precision_meets_are_equal(tmp_path: Path, kernel: tuple[int, int]) -> None:
+    """With scales that are powers of two, ONNX Runtime's numbers are exact, and so are its ties."""
+    g = Qdq()
+    mean = g.codes(g.op("AveragePool", [g.codes("x", 0.0625)], kernel_shape=kernel, strides=kernel), 0.0625)
+    (tmp_path / "ties.onnx").write_bytes(g.bytes([1, 3, 16, 16], mean))
+    deviation = import_network(tmp_path / "ties.onnx").deviation
     assert deviation is not None
-    assert deviation.codes == 1
-    assert 0.03 < deviation.share < 0.15
-    assert "AveragePool" in deviation.layer
+    assert (deviation.codes, deviation.output_codes) == (0, 0)
 
 
 @pytest.mark.parametrize("opset", [13, 17])

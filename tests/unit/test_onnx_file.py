@@ -34,6 +34,7 @@ from networks import (
     random_codes,
     separable_networks,
 )
+from tied_means import tied_means
 
 PER_TEST_FOLDER = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -76,6 +77,14 @@ def test_onnx_runtime_equals_the_reference_on_every_operator(kind: str, data: st
 @given(net=separable_networks(), seed=SEEDS)
 def test_onnx_runtime_equals_the_reference_on_whole_networks(net: QNet, seed: int) -> None:
     assert_runtime_agrees(net, random_codes(net, 2, seed))
+
+
+@pytest.mark.parametrize("padding", [(0, 0, 0, 0), (1, 1, 0, 0)])
+def test_ties_of_means(tmp_path: Path, padding: tuple[int, int, int, int]) -> None:
+    net = tied_means(padding)
+    assert_runtime_agrees(net, random_codes(net, 8))
+    save(net, tmp_path / "net.onnx")
+    assert_same(load(tmp_path / "net.onnx"), net)
 
 
 def test_onnx_runtime_equals_the_reference_on_photographs() -> None:

@@ -136,6 +136,10 @@ WRONG_NODES: list[tuple[Node, str]] = [
         "'y': rounding 'even' is unknown; use 'half_up' or 'floor'.",
     ),
     (
+        replace(CONV, requantize=replace(HOW, rounding="half_even")),
+        "'y': rounding 'half_even' is for pools alone; use 'half_up' or 'floor'.",
+    ),
+    (
         replace(CONV, requantize=replace(HOW, q_max=256)),
         "'y': clip 0..256 is not within the codes 0..255.",
     ),

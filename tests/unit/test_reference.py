@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -40,6 +41,8 @@ def rounded(acc: int, how: Requantize, zero_point: int, channel: int) -> int:
     """The contract's formula on Python integers, which know no overflow."""
     index = channel if len(how.mult) > 1 else 0
     mult, shift = int(how.mult[index]), int(how.shift[index])
+    if how.rounding == "half_even":  # as Python itself rounds
+        return clipped(round(Fraction(acc * mult, 2**shift)) + zero_point, how.q_min, how.q_max)
     half = 2 ** (shift - 1) if how.rounding == "half_up" else 0
     return clipped((acc * mult + half) // 2**shift + zero_point, how.q_min, how.q_max)
 
@@ -194,6 +197,18 @@ def test_rounding_of_halves(rounding: str, wanted: list[int]) -> None:
     net = QNet("halves", x, (Conv("image", output, one, 8, np.zeros(1, np.int32), how, np.zeros(1, np.int16)),))
     codes = np.arange(-3, 4, dtype=np.int8).reshape(1, 1, 7, 1)
     assert net.run(codes).reshape(-1).tolist() == wanted
+
+
+def test_means_that_lie_between_two_codes_go_to_the_even_one() -> None:
+    x = FeatureMap("image", (2, 32, 1), 8, True)
+    output = FeatureMap("y", (1, 16, 1), 8, True, zero_point=1)
+    how = Requantize(np.array([1], np.uint16), np.array([2], np.uint8), -128, 127, "half_even")
+    net = QNet("means", x, (AvgPool("image", output, how, (2, 2), (2, 2)),))
+    codes = np.zeros((1, 2, 32, 1), np.int8)
+    codes[0, 0, ::2, 0] = np.arange(-8, 8)
+    wanted = np.rint(np.arange(-8, 8) / 4) + 1
+    assert net.run(codes).reshape(-1).tolist() == wanted.tolist()
+    assert -1 in wanted  # -1.5 and -2.5 become -2, 0.5 becomes 0
 
 
 def divide_by(counts: list[int]) -> Requantize:

@@ -27,6 +27,8 @@ OUTPUT = {"zero_point": "int", "bits": "int", "dtype": "int", "scale": "string"}
 """Attributes of every operator: its output's type; `dtype` is ONNX's (2 uint8, 3 int8), `scale` a decimal double."""
 CLIP = {"q_min": "int", "q_max": "int", "rounding_offset": "float"}
 """Attributes of every operator that rounds; `rounding_offset` is 0.5 (half-up) or 0 (floor)."""
+POOL_CLIP = CLIP | {"half_even": "int"}
+"""Of a pool; `half_even` is 1 (with the offset 0.5) or 0."""
 WINDOW = {"kernel_shape": "ints", "strides": "ints", "pads": "ints"}
 """Attributes of every pool."""
 
@@ -122,6 +124,22 @@ ROUND = """
   clipped = Clip (moved, q_min, q_max)
   y = Cast <to: int = @dtype> (clipped)"""
 """``y`` from ``scaled``, the double that is still to be rounded, moved and clipped."""
+
+ROUND_TIES = ROUND.replace(
+    "  floored = Floor (shifted)",
+    """  floored_up = Floor (shifted)
+  tie_bool = Equal (floored_up, shifted)
+  tie = Cast <to = 11> (tie_bool)
+  two = Constant <value = double {2}> ()
+  odd = Mod <fmod = 1> (floored_up, two)
+  odd_size = Abs (odd)
+  to_even_int = Constant <value_int: int = @half_even> ()
+  to_even = Cast <to = 11> (to_even_int)
+  odd_tie = Mul (tie, odd_size)
+  excess = Mul (odd_tie, to_even)
+  floored = Sub (floored_up, excess)""",
+)
+"""The same, with a choice: with `half_even` 1, what lies exactly between two codes goes to the even number."""
 
 REQUANTIZE = f"""{FACTOR}
   factor_map = Unsqueeze (factor, plane)
@@ -224,13 +242,13 @@ SIGNATURES = {
     "GlobalAvgPool": Signature(
         ("x",),
         {"mult": 1, "shift": 1},
-        {"x_zero_point": "ints"} | CLIP | OUTPUT,
+        {"x_zero_point": "ints"} | POOL_CLIP | OUTPUT,
         PLANE
         + centre("x")
         + """
   window = Constant <value = int64[2] {2, 3}> ()
   acc = ReduceSum <keepdims = 1> (x_centred, window)"""
-        + REQUANTIZE,
+        + REQUANTIZE.replace(ROUND, ROUND_TIES),
     ),
     "ChannelScale": Signature(
         ("x", "factors"),
@@ -264,7 +282,7 @@ SIGNATURES = {
     "AvgPool": Signature(
         ("x",),
         {"mult": 1, "shift": 1},
-        {"x_zero_point": "ints", "channels": "int"} | WINDOW | CLIP | OUTPUT,
+        {"x_zero_point": "ints", "channels": "int"} | WINDOW | POOL_CLIP | OUTPUT,
         PLANE
         + NIL
         + centre("x")
@@ -275,7 +293,7 @@ SIGNATURES = {
         + """
   acc_wide = Cast <to = 11> (acc)
   scaled = Mul (acc_wide, factor_map)"""
-        + ROUND,
+        + ROUND_TIES,
     ),
     "Concat": Signature(
         ("a", "b"),

@@ -30,7 +30,7 @@ from deepdive.qnet.ops import (
 
 Attributes = dict[str, Any]
 """Attribute values by name: int, list[int], float or str."""
-OFFSETS: dict[Rounding, float] = {"half_up": 0.5, "floor": 0.0}
+OFFSETS: dict[Rounding, float] = {"half_up": 0.5, "floor": 0.0, "half_even": 0.5}
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,11 @@ def clip_attributes(how: Requantize | Add) -> Attributes:
     return {"q_min": how.q_min, "q_max": how.q_max, "rounding_offset": OFFSETS[how.rounding]}
 
 
+def pool_attributes(how: Requantize) -> Attributes:
+    """The same of a pool."""
+    return clip_attributes(how) | {"half_even": int(how.rounding == "half_even")}
+
+
 def requantize(parts: Parts) -> Requantize:
     """Inverse of `clip_attributes`, with mult and shift."""
     tensors, (q_min, q_max, rounding) = parts.tensors, clip(parts)
@@ -86,6 +91,8 @@ def clip(parts: Parts) -> tuple[int, int, Rounding]:
     """q_min, q_max and rounding."""
     attributes = parts.attributes
     rounding: Rounding = "half_up" if attributes["rounding_offset"] == OFFSETS["half_up"] else "floor"
+    if attributes.get("half_even"):
+        rounding = "half_even"
     return attributes["q_min"], attributes["q_max"], rounding
 
 
@@ -187,7 +194,7 @@ def _(node: GlobalAvgPool, inputs: tuple[FeatureMap, ...]) -> Described:
         "GlobalAvgPool",
         (node.requantize.mult, node.requantize.shift),
         {"x_zero_point": list(inputs[0].zero_points)}
-        | clip_attributes(node.requantize)
+        | pool_attributes(node.requantize)
         | output_attributes(node.output),
     )
 
@@ -239,7 +246,7 @@ def _(node: AvgPool, inputs: tuple[FeatureMap, ...]) -> Described:
         (node.requantize.mult, node.requantize.shift),
         {"x_zero_point": list(inputs[0].zero_points), "channels": inputs[0].shape[2]}
         | window_attributes(node)
-        | clip_attributes(node.requantize)
+        | pool_attributes(node.requantize)
         | output_attributes(node.output),
     )
 

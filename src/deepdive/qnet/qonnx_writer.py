@@ -39,7 +39,7 @@ from deepdive.qnet.ops import (
 DOMAIN = "qonnx.custom_op.general"
 OPSET, IR_VERSION = 13, 8
 LEAST_NUDGE = 2.0**-12
-MODES: dict[Rounding, str] = {"half_up": "ROUND", "floor": "FLOOR"}
+MODES: dict[Rounding, str] = {"half_up": "ROUND", "floor": "FLOOR", "half_even": "ROUND"}
 
 
 def to_qonnx(net: QNet) -> onnx.ModelProto:
@@ -193,7 +193,8 @@ class Writer:
         """A mean, corrected by how far the integer multiplier is from one by the number of taps."""
         factor = float(gains(node.requantize)[-1]) * taps * node.output.scale / x.scale
         mean = self.scaled(mean, factor, node.output, "correction")
-        mean = self.nudged(mean, node.requantize.shift[-1], node.output)
+        if node.requantize.rounding != "half_even":
+            mean = self.nudged(mean, node.requantize.shift[-1], node.output)
         self.requantized(mean, node.output, node.requantize, MODES[node.requantize.rounding])
 
     @write.register

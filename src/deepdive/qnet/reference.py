@@ -63,10 +63,14 @@ def centred(codes: np.ndarray, feature_map: FeatureMap) -> np.ndarray:
 
 
 def shift_right(values: np.ndarray, shift: np.ndarray | int, rounding: Rounding) -> np.ndarray:
-    """``(values + half) >> shift``; int64, arithmetic shift (floor)."""
+    """``(values + half) >> shift``; int64, arithmetic shift (floor). Half to even takes 1 from odd results of a tie."""
     shift = np.asarray(shift, dtype=np.int64)
-    half = np.left_shift(np.int64(1), shift - 1) if rounding == "half_up" else np.int64(0)
-    return (values + half) >> shift
+    half = np.int64(0) if rounding == "floor" else np.left_shift(np.int64(1), shift - 1)
+    result = (values + half) >> shift
+    if rounding == "half_even":
+        tie = (result << shift) == values + half
+        result -= tie & (result & 1)
+    return result
 
 
 def requantize(acc: np.ndarray, how: Requantize, output: FeatureMap) -> np.ndarray:

@@ -75,7 +75,7 @@ def pack_weights(weights: np.ndarray, weight_bits: int) -> np.ndarray:
 
 def drop_bits(shift: np.ndarray | int, how: Rounding, product_bits: int) -> np.ndarray:
     """Bits to drop before rounding, as in ``deepdive/requantize.h``: at most all but the product's sign."""
-    return np.minimum(np.asarray(shift) - (how == "half_up"), product_bits - 1)
+    return np.minimum(np.asarray(shift) - (how != "floor"), product_bits - 1)
 
 
 def pack_scales(scales: Scales, requantizer: Requantizer) -> np.ndarray:

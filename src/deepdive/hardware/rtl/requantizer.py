@@ -57,7 +57,7 @@ class Rescaling:
         shift, used = self.scales.shift, self.scales.mult > 0
         if used.any():
             shift = np.where(used, shift, shift[used].min())
-        return shift - 1 if self.how.rounding == "half_up" else shift
+        return shift if self.how.rounding == "floor" else shift - 1
 
     @property
     def least_right(self) -> int:
@@ -161,8 +161,14 @@ class RequantizerComponent(wiring.Component):
         scaled = product[min(rescaling.least_right, product_bits - 1) :].as_signed()
         if right:
             scaled = scaled >> right_2
-        half_up = rescaling.how.rounding == "half_up"
-        result = ((shifted + 1 + 2 * offset) >> 1) if half_up else shifted + offset
+        result = shifted + offset if rescaling.how.rounding == "floor" else (shifted + 1 + 2 * offset) >> 1
+        if rescaling.how.rounding == "half_even":  # of pools alone, which shift all channels alike
+            assert not right
+            below = Signal(name=f"below{lane}", reset_less=True)  # whether any bit below the shifted ones is set
+            with m.If(self.enable):
+                m.d.sync += below.eq(product[: min(rescaling.least_right, product_bits - 1)].any())
+            up = (shifted + 1) >> 1
+            result = Mux(shifted[0] & ~below, up & ~1, up) + offset
         with m.If(self.enable):
             m.d.sync += [
                 total.eq(acc + bias),

@@ -42,9 +42,7 @@ class Deviation:
         How many inputs were compared.
     codes, share, layer
         Each layer by itself, given the source's own codes: the largest difference of any element in codes, the largest
-        share of a layer's elements that differ, and that layer's name. Means that lie exactly between two codes are
-        rounded up here and to the even code by ONNX; a pool of four in one scale so differs in an eighth of its
-        elements.
+        share of a layer's elements that differ, and that layer's name.
     output_codes
         Largest difference of the output when each computes the whole network.
     top1_equal

@@ -292,7 +292,7 @@ def summand(value: Value) -> Summand:
     """A map, or a multiple of one."""
     if isinstance(value, Function) and value.map is None and value.values.size:
         numbers, codes = value.values, meaning(value.root) / value.root.scale
-        scale = float(numbers @ codes / max(codes @ codes, 1))
+        scale = float(numbers @ codes) / max(float(codes @ codes), 1.0)
         if scale > 0 and np.abs(numbers - scale * codes).max() <= 1e-6 * scale:
             return Summand(value.root, scale, value.order)
     found, function = codes_of(value)

@@ -42,7 +42,7 @@ class AvgPool:
     def check(self, x: FeatureMap) -> None:
         height, width = window_output(self.name, x.shape, self.kernel, self.stride, self.padding)
         check_shape(self.name, self.output, (height, width, x.shape[2]))
-        self.requantize.check(self.name, self.output, self.kernel[0] * self.kernel[1])
+        self.requantize.check(self.name, self.output, self.kernel[0] * self.kernel[1], pools=True)
         check_int32(self.name, self.acc_range(x))
 
     def acc_range(self, x: FeatureMap) -> tuple[int, int]:

@@ -27,7 +27,7 @@ class GlobalAvgPool:
 
     def check(self, x: FeatureMap) -> None:
         check_shape(self.name, self.output, (1, 1, x.shape[2]))
-        self.requantize.check(self.name, self.output, 1)
+        self.requantize.check(self.name, self.output, 1, pools=True)
         check_int32(self.name, self.acc_range(x))
 
     def acc_range(self, x: FeatureMap) -> tuple[int, int]:

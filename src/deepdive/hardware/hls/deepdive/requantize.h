@@ -3,6 +3,7 @@
 #define DEEPDIVE_REQUANTIZE_H
 
 #include <ap_int.h>
+#include <type_traits>
 
 namespace deepdive {
 
@@ -24,6 +25,12 @@ inline scale unpack_scale(scale_word word) {
     return result;
 }
 
+// Whether what lies exactly between two codes goes to the even number; else up. Only Specs of pools have half_even.
+template <class How, class = void>
+struct ties_to_even : std::false_type {};
+template <class How>
+struct ties_to_even<How, typename std::enable_if<How::half_even>::type> : std::true_type {};
+
 // The one place where a value is rounded, shifted and clipped. `how` has half_up, zero_point, q_min, q_max: of a streamed
 // stage they are constants of its Spec, of a shared one they come with the block.
 //
@@ -35,7 +42,10 @@ typename Spec::output::element round_and_clip(ap_int<BITS> value, ap_uint<6> dro
     const ap_int<BITS> dropped = value >> drop;
     const ap_int<BITS + 1> up = dropped + 1;
     const ap_int<BITS> rounded = how.half_up ? static_cast<ap_int<BITS>>(up >> 1) : dropped;
-    const ap_int<BITS + 1> moved = rounded + how.zero_point;
+    // A tie leaves a one and nothing below it; rounding an odd number up has then gone one too far.
+    const bool tie = ties_to_even<How>::value && (dropped & 1) && static_cast<ap_int<BITS>>(dropped << drop) == value;
+    const int excess = tie && (rounded & 1) ? 1 : 0;
+    const ap_int<BITS + 1> moved = rounded - excess + how.zero_point;
     const bool below = moved < how.q_min;
     const bool above = moved > how.q_max;
     return below ? static_cast<int>(how.q_min) : above ? static_cast<int>(how.q_max) : static_cast<int>(moved);
