@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from deepdive.compiler.plan import Edge, Operation, UnitPlan
 from deepdive.errors import UnsupportedLayer
-from deepdive.hardware.stages import PointwiseFolding, Repack, SharedBlock, SharedBody, SharedFolding
+from deepdive.hardware.stages import Repack, SharedBlock, SharedBody, SharedFolding
 from deepdive.hardware.stages.shared_block import SharedDepthwise, SharedPointwise
 from deepdive.hardware.stream import Stream
 from deepdive.hardware.units import Unit
@@ -44,8 +44,8 @@ def shared_unit(name: str, plans: Sequence[UnitPlan], how: Sharing, source: Stre
     Parameters
     ----------
     source
-        The stream that brings the first plan's input, when it is there already; by default as many lanes as fit. One whose
-        lanes do not fit words of memory is repacked first.
+        The stream that brings the first plan's input, when it is there already; by default as many lanes as fit. One
+        whose lanes do not fit words of memory is repacked first.
 
     Raises
     ------
