@@ -11,7 +11,7 @@ import time
 from deepdive.compiler.compile import compile as compile_network
 from deepdive.compiler.pipeline import simulate_pipeline
 from deepdive.errors import CheckFailed
-from zoo_networks import efficientnet_lite0, mobilenet_v2
+from zoo_networks import efficientnet_compact, efficientnet_lite0, mobilenet_v2
 
 
 def main() -> None:
@@ -20,14 +20,14 @@ def main() -> None:
     parser.add_argument("--board", default="zcu102")
     parser.add_argument("--bits", type=int, nargs="+", default=[4, 8])
     given = parser.parse_args()
-    print(
-        "network | weights | cycles (simulated) | FPS | latency ms (simulated) | MAC use | DSP | LUT | BRAM36 | W | s"
-    )
+    print("network | weights | cycles (simulated) | FPS | latency ms (simulated) | MAC use | DSP | LUT | BRAM36", end=" | ")
+    print("W | W of PL + memory | FPS/W of PL + memory | s")
     for bits in given.bits:
         nets = {
             "MobileNetV2-1.0-224": mobilenet_v2(weight_bits=bits),
             "EfficientNet-Lite0-224": efficientnet_lite0(weight_bits=bits),
             "MobileNetV2-0.75-160": mobilenet_v2(160, 0.75, bits),
+            "EfficientNet-Compact-224": efficientnet_compact(weight_bits=bits),
         }
         for name, net in nets.items():
             start = time.process_time()
@@ -39,6 +39,7 @@ def main() -> None:
             seconds = time.process_time() - start
             run = simulate_pipeline(design.units)
             used, power = design.resources, design.power
+            logic = power.boundaries[1]
             cells = (
                 name,
                 f"{bits}",
@@ -50,6 +51,8 @@ def main() -> None:
                 f"{used.lut:,}",
                 f"{used.bram36:g}",
                 f"{power.total_w:.1f} ({power.low:.1f}-{power.high:.1f})",
+                f"{logic.value:.1f} ({logic.low:.1f}-{logic.high:.1f})",
+                f"{design.fps / logic.value:.0f} ({design.fps / logic.high:.0f}-{design.fps / logic.low:.0f})",
                 f"{seconds:.1f}",
             )
             print(" | ".join(cells), flush=True)

@@ -29,6 +29,7 @@ def inverted_residuals(
     width: float = 1.0,
     weight_bits: int = 8,
     squeeze: bool = False,
+    last: int = 1280,
     name: str = "zoo",
 ) -> QNet:
     """Stem, inverted residual blocks, last convolution, pool, classifier; 8 bits in the first layer.
@@ -57,7 +58,7 @@ def inverted_residuals(
             x = builder.conv(f"{block}.project", x, rounded(channels * width), Window(), plain)
             if x.shape == source.shape:
                 x = builder.add(f"{block}.add", source, x, plain)
-    x = act(builder.conv("last", x, 1280, Window(), relu))
+    x = act(builder.conv("last", x, last, Window(), relu))
     x = builder.global_avg_pool("pool", x, relu)
     builder.linear("classifier", x, 1000, plain)
     return builder.build(name)
@@ -79,6 +80,14 @@ def efficientnet_b0(resolution: int = 224, weight_bits: int = 8) -> QNet:
     """EfficientNet-B0."""
     return inverted_residuals(
         LITE0, resolution=resolution, weight_bits=weight_bits, squeeze=True, name="efficientnet_b0"
+    )
+
+
+def efficientnet_compact(resolution: int = 224, weight_bits: int = 8) -> QNet:
+    """EfficientNet-Compact, as in `deepdive.models`; its rows hold twice the channels, its stem is half of 32."""
+    rows = ((1, 64, 1, 2, 3), (2, 80, 2, 2, 3), (3, 144, 3, 2, 3), (4, 256, 2, 2, 3))
+    return inverted_residuals(
+        rows, resolution=resolution, width=0.5, weight_bits=weight_bits, last=448, name="efficientnet_compact"
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from deepdive.errors import DeepDiveError
 from deepdive.hardware.boards import BOARDS, board_names, load_board
-from deepdive.hardware.power import model_power
+from deepdive.hardware.power import PL, PL_MEMORY, model_power
 from deepdive.hardware.resources import Resources
 
 
@@ -20,7 +20,10 @@ from deepdive.hardware.resources import Resources
         ("zcu104", (1728, 230400, 460800, 312, 96)),
         ("kv260", (1248, 117120, 234240, 144, 64)),
         ("ultra96-v2", (360, 70560, 141120, 216, 0)),
+        ("pynq-z1", (220, 53200, 106400, 140, 0)),
         ("pynq-z2", (220, 53200, 106400, 140, 0)),
+        ("zybo-z7-10", (80, 17600, 35200, 60, 0)),
+        ("zybo-z7-20", (220, 53200, 106400, 140, 0)),
     ],
 )
 def test_boards_of_the_package(name: str, counts: tuple[int, ...]) -> None:
@@ -31,7 +34,10 @@ def test_boards_of_the_package(name: str, counts: tuple[int, ...]) -> None:
 
 
 def test_every_board_is_tested() -> None:
-    assert board_names() == ["kv260", "pynq-z2", "ultra96-v2", "zcu102", "zcu104"]
+    assert board_names() == [
+        *("kv260", "pynq-z1", "pynq-z2", "ultra96-v2"),
+        *("zcu102", "zcu104", "zybo-z7-10", "zybo-z7-20"),
+    ]
 
 
 def test_unknown_board_names_the_nearest() -> None:
@@ -90,13 +96,18 @@ def test_power_by_hand() -> None:
     used = Resources(dsp=1000, lut=100_000, ff=100_000, bram36=100.0)
     power = model_power(board, used, 250, 1.0, 1e9)
     assert power.dsp_w == pytest.approx(1000 * 3.5e-6 * 250)
-    assert power.logic_w == pytest.approx(100_000 * (0.045e-6 + 0.016e-6) * 250)
-    assert power.ram_w == pytest.approx(100 * 9e-6 * 250)
-    assert power.clock_w == pytest.approx(0.030 + 0.0005 * 250)
+    assert power.logic_w == pytest.approx(100_000 * (0.0557e-6 + 0.0011e-6) * 250)
+    assert power.ram_w == pytest.approx(100 * 20.6e-6 * 250)
+    assert power.clock_w == pytest.approx(0.030 + 100_000 * 0.0206e-6 * 250)
     assert power.memory_w == pytest.approx(0.16)
     assert power.total_w == pytest.approx(power.static_w + power.dynamic_w + power.ps_w)
     assert power.low < power.total_w < power.high
     assert power.high - power.low == pytest.approx(2 * (0.4 * power.dynamic_w + 0.3 * (0.7 + 2.8)))
+    logic, memory, whole = power.boundaries
+    assert whole.value == pytest.approx(power.total_w)
+    assert memory.value == pytest.approx(whole.value - 2.8)
+    assert logic.value == pytest.approx(memory.value - 0.16)
+    assert [watts.boundary for watts in power.boundaries] == [PL, PL_MEMORY, power.boundary]
 
 
 def test_power_follows_clock_and_activity() -> None:

@@ -139,6 +139,18 @@ class Design(BaseModel):
                 "high": self.fps / power.low,
                 "boundary": power.boundary,
             },
+            "boundaries": [
+                {
+                    "boundary": watts.boundary,
+                    "power_w": {"value": watts.value, "low": watts.low, "high": watts.high},
+                    "fps_per_watt": {
+                        "value": self.fps / watts.value,
+                        "low": self.fps / watts.high,
+                        "high": self.fps / watts.low,
+                    },
+                }
+                for watts in power.boundaries
+            ],
             "label": LABEL,
             "units": [unit_summary(unit) for unit in self.units],
         }

@@ -1,16 +1,19 @@
-"""Power, modelled: static, clocks, activity-scaled dynamic power of the logic, memory traffic, processing system.
+"""Power, modelled: static, clock tree, activity-scaled dynamic power of the logic, memory traffic, processing system.
 
 Dynamic energy of a CMOS node is ``activity * C * V**2`` a clock cycle, so a primitive draws ``uW/MHz * MHz * activity``
-microwatts. The coefficients stand for 16 nm UltraScale+ at 0.85 V with the routing of a well filled device, at the
-activity that the vendor's estimator takes when it knows nothing (12.5 % toggles, UG440). They are estimates of the size
-that Vivado reports for such designs, not measured and not fitted, hence the wide error bar:
+microwatts; the clock tree draws its part whether data moves or not. The coefficients stand for 16 nm UltraScale+ at
+0.85 V, at the activity that the vendor's tools take when they know nothing (12.5 % toggles, UG440). Sources:
 
-- DSP48E2 with its multiplier and three register levels: 3.5 uW/MHz.
-- LUT with the nets it drives: 0.045 uW/MHz; flip-flop with its share of the clock tree: 0.016 uW/MHz.
-- BRAM36 read every cycle, 72 bits: 9 uW/MHz. UltraRAM: 14 uW/MHz.
-- Clock networks: 30 mW and 0.5 mW/MHz.
-- DRAM: 160 pJ a byte, the lower end of the 1.3-2.6 nJ for 64 bits in Horowitz, "Computing's energy problem", ISSCC
-  2014.
+- LUT 0.0557 uW/MHz with the nets it drives, flip-flop 0.0011, clock tree 0.0206 for each flip-flop, BRAM36 20.6: the
+  routed Vivado power report of a design of 488,068 LUTs, 665,852 flip-flops and 412.5 BRAM36 at 180 MHz on an Alveo
+  U50, published with the Cyansemi RegEx demo (CLB logic without registers 1.757 W, signals 3.132 W, registers 0.137 W,
+  clocks 2.464 W, block RAM 1.532 W). Part of that design, the shell, runs faster than 180 MHz: rather too high.
+- DSP48E2 3.5 uW/MHz, UltraRAM 14 uW/MHz: estimates without a public source, held against the K26 in `published`.
+- DRAM 160 pJ a byte: the lower end of the 1.3-2.6 nJ for 64 bits in Horowitz, "Computing's energy problem", ISSCC 2014.
+- Clock generation: 30 mW (an estimate).
+
+Board files hold leakage, processing system and what other processes draw. None of this was measured by us, hence the
+wide error bar; docs/power.md holds the model against published figures.
 """
 
 from __future__ import annotations
@@ -20,12 +23,25 @@ from pydantic import BaseModel, ConfigDict
 from deepdive.hardware.boards import Board
 from deepdive.hardware.resources import Resources
 
-UW_PER_MHZ = {"dsp": 3.5, "lut": 0.045, "ff": 0.016, "bram36": 9.0, "uram": 14.0}
-CLOCK_W, CLOCK_W_PER_MHZ = 0.030, 0.0005
+UW_PER_MHZ = {"dsp": 3.5, "lut": 0.0557, "ff": 0.0011, "bram36": 20.6, "uram": 14.0}
+CLOCK_W, CLOCK_UW_PER_MHZ_FF = 0.030, 0.0206
 JOULE_PER_BYTE = 160e-12
 UNCERTAINTY_DYNAMIC = 0.4
 UNCERTAINTY_STATIC = 0.3
+PL = "programmable logic"
+PL_MEMORY = "programmable logic and external memory traffic"
 BOUNDARY = "programmable logic, external memory traffic and processing system, without the rest of the board"
+
+
+class Watts(BaseModel):
+    """Power within a boundary, with its error bar."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    value: float
+    low: float
+    high: float
+    boundary: str
 
 
 class Power(BaseModel):
@@ -53,19 +69,30 @@ class Power(BaseModel):
         return self.static_w + self.dynamic_w + self.ps_w
 
     @property
+    def boundaries(self) -> tuple[Watts, Watts, Watts]:
+        """The logic alone, with its memory traffic, and with the processing system too."""
+        logic = self.dynamic_w - self.memory_w
+        return (
+            within(PL, logic, self.static_w),
+            within(PL_MEMORY, self.dynamic_w, self.static_w),
+            within(self.boundary, self.dynamic_w, self.static_w + self.ps_w),
+        )
+
+    @property
     def low(self) -> float:
         """Lower end of the error bar."""
-        return self.total_w - self.uncertainty_w
+        return self.boundaries[-1].low
 
     @property
     def high(self) -> float:
         """Upper end of the error bar."""
-        return self.total_w + self.uncertainty_w
+        return self.boundaries[-1].high
 
-    @property
-    def uncertainty_w(self) -> float:
-        """Half the error bar: 40 % of what switches, 30 % of what does not."""
-        return UNCERTAINTY_DYNAMIC * self.dynamic_w + UNCERTAINTY_STATIC * (self.static_w + self.ps_w)
+
+def within(boundary: str, dynamic_w: float, static_w: float) -> Watts:
+    """Power with half an error bar of 40 % of what switches and 30 % of what does not."""
+    total, half = dynamic_w + static_w, UNCERTAINTY_DYNAMIC * dynamic_w + UNCERTAINTY_STATIC * static_w
+    return Watts(value=total, low=total - half, high=total + half, boundary=boundary)
 
 
 def model_power(
@@ -89,7 +116,7 @@ def model_power(
     watts = {name: counts[name] * coefficient * scale * activity for name, coefficient in UW_PER_MHZ.items()}
     return Power(
         static_w=board.power.pl_static_w,
-        clock_w=(CLOCK_W + CLOCK_W_PER_MHZ * clock_mhz) * board.power.process_factor,
+        clock_w=CLOCK_W + CLOCK_UW_PER_MHZ_FF * used.ff * scale,
         dsp_w=watts["dsp"],
         logic_w=watts["lut"] + watts["ff"],
         ram_w=watts["bram36"] + watts["uram"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from deepdive.compiler.front import Front
@@ -55,6 +56,25 @@ def print_front(front: Front, console: Console) -> None:
     console.print(table)
 
 
+def print_schedule(report: Report, console: Console) -> None:
+    """The schedule that came with the network beside ours; nothing if none came."""
+    if not report.calls:
+        return
+    table = narrow_table("Beside the schedule that came with the network (cycles, modelled)")
+    for heading in ("call", "slowest stage"):
+        table.add_column(heading)
+    for heading in ("weights", "theirs", "at most"):
+        table.add_column(heading, justify="right")
+    table.add_column("our units")
+    table.add_column("ours", justify="right")
+    for row in report.calls:
+        call, units = row.call, ", ".join(unit.name for unit in row.units)
+        numbers = (f"{call.weight_load_cycles:,}", f"{call.cycles:,}", f"{call.cycles_high:,}")
+        table.add_row(escape(call.name), escape(call.bottleneck), *numbers, units, f"{row.cycles:,}")
+    console.print(table)
+    console.print(escape(report.schedules))
+
+
 def narrow_table(title: str) -> Table:
     """A table of many columns that still fits 80 characters."""
     return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
@@ -63,14 +83,15 @@ def narrow_table(title: str) -> Table:
 def totals(report: Report) -> str:
     """The frame in one sentence, each figure with its label."""
     design, figures = report.design, report.design.summary()
-    power = figures["power_w"]
+    power, logic = figures["power_w"], design.power.boundaries[1]
     latency_ms = design.latency_cycles / design.clock_mhz / 1e3
     return (
         f"One frame every {design.frame_interval_cycles:,} cycles: {design.fps:,.0f} FPS at {design.clock_mhz:g} MHz "
         f"on {design.board.name}, latency {latency_ms:.2f} ms; {power['value']:.1f} W "
         f"({power['low']:.1f} to {power['high']:.1f}; {power['boundary']}), "
-        f"{figures['fps_per_watt']['value']:.0f} FPS/W. "
-        "All modelled: no clock cycle was simulated, nothing was synthesised."
+        f"{figures['fps_per_watt']['value']:.0f} FPS/W; {logic.value:.1f} W ({logic.low:.1f} to {logic.high:.1f}; "
+        f"{logic.boundary}), {design.fps / logic.value:.0f} FPS/W. "
+        "All modelled, but for the latency, which a discrete-event simulation gives; nothing was synthesised."
     )
 
 
