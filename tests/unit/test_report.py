@@ -13,7 +13,8 @@ from rich.console import Console
 
 from deepdive.compiler.compile import compile as compile_network
 from deepdive.qnet.classify import Guess
-from deepdive.report import Classification, Report, plots, print_design, print_verification, write_page
+from deepdive.qnet.schedule import Call, Schedule
+from deepdive.report import Classification, Report, plots, print_design, print_schedule, print_verification, write_page
 from deepdive.report.page import render
 from deepdive.simulation.verify import Rung, Verification
 from networks import four_block_network
@@ -63,7 +64,9 @@ def test_terminal_says_modelled_and_names_the_totals(report: Report) -> None:
     print_design(report, console)
     text = console.export_text()
     assert f"One frame every {report.design.frame_interval_cycles:,} cycles" in text
-    assert "All modelled, but for the latency, which a discrete-event simulation gives; nothing was synthesised." in text
+    assert (
+        "All modelled, but for the latency, which a discrete-event simulation gives; nothing was synthesised." in text
+    )
 
 
 def test_a_difference_is_shown_with_its_place() -> None:
@@ -75,7 +78,42 @@ def test_a_difference_is_shown_with_its_place() -> None:
     assert 'class="bad">7<' in render(bad)
 
 
+def scheduled(title: str = "their C++") -> Report:
+    """A network that came with a schedule: the first two nodes in one call, the rest in another."""
+    report = make_report()
+    names = tuple(node.name for node in report.net.nodes)
+    calls = (Call("first", names[:2], 100, 5_000, 6_000, "conv"), Call(title, names[2:], 0, 20_000, 34_000, "dw"))
+    return replace(report, net=replace(report.net, schedule=Schedule(title, 200.0, calls)))
+
+
+def test_a_schedule_that_came_with_the_network_stands_beside_ours() -> None:
+    report = scheduled()
+    first, second = report.calls
+    owners = [row for row in report.rows if set(row.blocks) & set(first.call.nodes)]
+    assert list(first.units) == owners
+    assert first.cycles == max(row.cycles for row in owners)
+    assert {row.name for row in (*first.units, *second.units)} == {row.name for row in report.rows}
+    console = Console(record=True, width=200)
+    print_schedule(report, console)
+    text = console.export_text()
+    interval = f"a frame every {report.design.frame_interval_cycles:,} cycles"
+    words = "Their C++: one call after the other, 25,000 to 40,000 cycles a frame, 5000.0 to 8000.0 FPS at 200 MHz"
+    page = render(report)
+    for shown in (text, page):
+        assert words in shown
+        assert interval in shown
+        assert all(number in shown for number in ("5,000", "6,000", "34,000", f"{second.cycles:,}"))
+
+
+def test_without_a_schedule_nothing_is_said() -> None:
+    console = Console(record=True)
+    print_schedule(make_report(), console)
+    assert not console.export_text()
+    assert "Beside the schedule" not in render(make_report())
+
+
 def test_names_of_strangers_stay_text() -> None:
+    assert "<img src=x" not in render(scheduled(HOSTILE))
     page = render(make_report(HOSTILE))
     assert HOSTILE not in page
     assert "<img src=x" not in page

@@ -30,6 +30,7 @@ class Engine(StrEnum):
     """What can run a project."""
 
     csim = "csim"
+    bounded = "bounded"
     rtl = "rtl"
 
 
@@ -243,7 +244,7 @@ def report(
 ) -> None:
     """Show a build: figures in the terminal, and a self-contained HTML page."""
     from deepdive.backends.build import read_build
-    from deepdive.report import Report, print_design, print_verification, write_page
+    from deepdive.report import Report, print_design, print_schedule, print_verification, write_page
     from deepdive.simulation.verify import load_verification
 
     project = read_build(build)
@@ -255,6 +256,7 @@ def report(
         print_json({**project.design.summary(), "verification": verification, "page": str(page)})
         return
     print_design(shown, out)
+    print_schedule(shown, out)
     if shown.verification:
         print_verification(shown.verification, out)
     out.print(f"Wrote {page}; open it in a browser")

@@ -12,6 +12,7 @@ from deepdive.errors import DeepDiveError
 from deepdive.qnet.feature_map import FeatureMap
 from deepdive.qnet.ops import Node
 from deepdive.qnet.preprocess import Preprocess
+from deepdive.qnet.schedule import Schedule
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +31,8 @@ class QNet:
         From a photograph to input codes; None when unknown.
     labels
         Class names in order of the output channels, or empty.
+    schedule
+        How somebody else's accelerator computes it, for comparison; None when unknown.
 
     Raises
     ------
@@ -42,6 +45,7 @@ class QNet:
     nodes: tuple[Node, ...]
     preprocess: Preprocess | None = None
     labels: tuple[str, ...] = ()
+    schedule: Schedule | None = None
 
     def __post_init__(self) -> None:
         if not self.nodes:
@@ -64,6 +68,8 @@ class QNet:
             raise DeepDiveError(f"Nobody reads {sorted(unread - {self.output.name})}; remove what is not used.")
         if self.labels and len(self.labels) != self.output.shape[2]:
             raise DeepDiveError(f"{len(self.labels)} labels do not fit {self.output.shape[2]} output channels.")
+        if self.schedule:
+            self.schedule.check({node.name for node in self.nodes})
         object.__setattr__(self, "_maps", maps)
 
     @property

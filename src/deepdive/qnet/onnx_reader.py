@@ -69,7 +69,7 @@ def from_model(model: onnx.ModelProto) -> QNet:
     unread = set(tensors) - {name for proto in graph.node for name in proto.input}
     if unread:
         raise DeepDiveError(f"nobody reads initializer '{min(unread)}'")
-    net = QNet(header.name, header.input, tuple(nodes), header.preprocess, header.labels)
+    net = QNet(header.name, header.input, tuple(nodes), header.preprocess, header.labels, header.schedule)
     end = read_transpose(graph.node[-1], net.output.name, TO_NHWC)
     check_end(graph.output, net.output, end, "output")
     if fingerprint(net) != header.fingerprint:

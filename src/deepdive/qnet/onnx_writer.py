@@ -16,6 +16,7 @@ from deepdive.qnet.fingerprint import fingerprint
 from deepdive.qnet.graph import QNet
 from deepdive.qnet.onnx_nodes import describe
 from deepdive.qnet.preprocess import Preprocess
+from deepdive.qnet.schedule import Schedule
 
 HEADER_KEY = "deepdive"
 """Key of the model's metadata that holds the header."""
@@ -44,6 +45,7 @@ class Header:
     input: FeatureMap
     preprocess: Preprocess | None
     labels: tuple[str, ...]
+    schedule: Schedule | None = None
 
 
 HEADER = TypeAdapter(Header)
@@ -111,7 +113,7 @@ def to_model(net: QNet) -> onnx.ModelProto:
         ir_version=functions.IR_VERSION,
         producer_name="deepdive",
     )
-    header = Header(FORMAT, net.name, fingerprint(net), net.input, net.preprocess, net.labels)
+    header = Header(FORMAT, net.name, fingerprint(net), net.input, net.preprocess, net.labels, net.schedule)
     helper.set_model_props(model, {HEADER_KEY: HEADER.dump_json(header).decode()})
     return model
 

@@ -2,7 +2,13 @@
 
 from deepdive.report.page import write_page
 from deepdive.report.report import Classification, Report
-from deepdive.report.terminal import print_classifications, print_design, print_front, print_verification
+from deepdive.report.terminal import (
+    print_classifications,
+    print_design,
+    print_front,
+    print_schedule,
+    print_verification,
+)
 
 __all__ = [
     "Classification",
@@ -10,6 +16,7 @@ __all__ = [
     "print_classifications",
     "print_design",
     "print_front",
+    "print_schedule",
     "print_verification",
     "write_page",
 ]

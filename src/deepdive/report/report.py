@@ -9,6 +9,7 @@ from deepdive.hardware.resources import Resources
 from deepdive.hardware.units import Unit
 from deepdive.qnet import QNet
 from deepdive.qnet.classify import Guess
+from deepdive.qnet.schedule import Call
 from deepdive.simulation.verify import Verification
 
 
@@ -44,6 +45,19 @@ class UnitRow:
 
 
 @dataclass(frozen=True)
+class CallRow:
+    """One call of somebody else's accelerator, and our units that compute the same nodes."""
+
+    call: Call
+    units: tuple[UnitRow, ...]
+
+    @property
+    def cycles(self) -> int:
+        """Of the slowest of our units; 0 where none is known."""
+        return max((unit.cycles for unit in self.units), default=0)
+
+
+@dataclass(frozen=True)
 class Report:
     """A design, the network it computes, and what was checked and classified with it."""
 
@@ -56,6 +70,31 @@ class Report:
     def rows(self) -> tuple[UnitRow, ...]:
         """The compute units in order."""
         return tuple(unit_row(unit) for unit in self.design.units)
+
+    @property
+    def schedules(self) -> str:
+        """The schedule that came with the network and ours in one sentence, or nothing."""
+        schedule = self.net.schedule
+        if schedule is None:
+            return ""
+        (fast, slow), (least, most), design = schedule.cycles, schedule.fps, self.design
+        return (
+            f"{schedule.title[0].upper()}{schedule.title[1:]}: one call after the other, {fast:,} to {slow:,} cycles a "
+            f"frame, {least:.1f} to {most:.1f} FPS at {schedule.clock_mhz:g} MHz (modelled). Here all units work at "
+            f"once: a frame every {design.frame_interval_cycles:,} cycles, {design.fps:,.0f} FPS at "
+            f"{design.clock_mhz:g} MHz (modelled)."
+        )
+
+    @property
+    def calls(self) -> tuple[CallRow, ...]:
+        """The calls of the schedule that came with the network, if any did."""
+        if self.net.schedule is None:
+            return ()
+        rows = self.rows
+        return tuple(
+            CallRow(call, tuple(row for row in rows if set(row.blocks) & set(call.nodes)))
+            for call in self.net.schedule.calls
+        )
 
 
 def unit_row(unit: Unit) -> UnitRow:

@@ -24,6 +24,7 @@ from deepdive.qnet.graph import QNet
 from deepdive.qnet.importers.imported import Imported
 from deepdive.qnet.importers.paper_files import PaperFiles, SkipNumbers, find_folder, read_files, read_labels
 from deepdive.qnet.importers.paper_layers import RESOLUTION, Block, Layer, paper_layers
+from deepdive.qnet.importers.paper_schedule import read_schedule
 from deepdive.qnet.ops import Add, Conv, GlobalAvgPool, Linear, Node, Requantize, Rounding, Table
 from deepdive.qnet.preprocess import Preprocess
 
@@ -64,6 +65,7 @@ def import_paper(path: str | Path, *, repair: bool = False) -> Imported:
     if folder is None:
         raise DeepDiveError(f"'{path}' does not hold the paper's parameter files (weights_bit_4.npy, ...).")
     net = Builder(read_files(folder), repair, read_labels(folder)).build()
+    net = replace(net, schedule=read_schedule(folder, net.nodes))
     return Imported(net, "the paper's published MobileNetV2", REPAIRED if repair else PUBLISHED)
 
 
