@@ -11,26 +11,48 @@ import pytest
 
 from deepdive.backends.vitis import write_project
 from deepdive.compiler.design import Design
+from deepdive.compiler.shared import Sharing
 from deepdive.hardware.boards import load_board
-from deepdive.hardware.stages import Dense
+from deepdive.hardware.stages import Dense, PointwiseFolding, SharedFolding
 from foldings import drawn_design
 from networks import four_block_network
+from shared_designs import shared_design
 
 if importlib.util.find_spec("clang") is None:
     pytest.skip("libclang is not installed", allow_module_level=True)
 
 from synthesizable import Breach, breaches
 
-# Foldings that, together, put weights everywhere and repack; and weights of 4 bits, which share multipliers.
-PROJECTS = ((1, 8), (2, 8), (1, 4))
+FOLDING = SharedFolding(
+    expand=PointwiseFolding(in_lanes=4, out_parallel=8, lanes=4),
+    middle_lanes=4,
+    project=PointwiseFolding(in_lanes=4, out_parallel=4, lanes=4),
+    memory_lanes=4,
+)
+# Foldings that, together, put weights everywhere and repack; weights of 4 bits, which share multipliers; bodies on
+# shared units with memories outside and inside.
+PROJECTS = (
+    (1, 8, None),
+    (2, 8, None),
+    (1, 4, None),
+    (1, 4, Sharing(FOLDING, batch=2)),
+    (2, 8, Sharing(FOLDING, weight_buffers=1)),
+    (3, 8, Sharing(FOLDING, maps="on_chip", weights="on_chip", batch=3)),
+)
 
 
-@pytest.fixture(scope="module", params=PROJECTS, ids=lambda one: f"seed{one[0]}-{one[1]}bits")
+def project_name(project: tuple[int, int, Sharing | None]) -> str:
+    seed, bits, sharing = project
+    return f"seed{seed}-{bits}bits" + (f"-{sharing.maps}-{sharing.weights}" if sharing else "")
+
+
+@pytest.fixture(scope="module", params=PROJECTS, ids=project_name)
 def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Design]:
     """The four-block network's emitted project."""
-    seed, bits = request.param
+    seed, bits, sharing = request.param
     net = four_block_network(0, weight_bits=bits)
-    design = drawn_design(net, load_board("zcu102"), seed)
+    board = load_board("zcu102")
+    design = shared_design(net, board, [(2, sharing)], seed=seed) if sharing else drawn_design(net, board, seed)
     folder = tmp_path_factory.mktemp("project")
     write_project(design, net, folder)
     return folder, design

@@ -7,7 +7,17 @@ from functools import singledispatch
 
 import numpy as np
 
-from deepdive.hardware.stages import ChannelScale, Concat, Dense, GlobalAveragePool, Pad, Repack, Stage, Window
+from deepdive.hardware.stages import (
+    ChannelScale,
+    Concat,
+    Dense,
+    GlobalAveragePool,
+    Pad,
+    Repack,
+    SharedBody,
+    Stage,
+    Window,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +104,14 @@ def _(stage: Window) -> Loop:
     columns = np.arange(stage.output.width) * stage.stride[1]
     given = beats(rows, columns, width, groups) + stage.lag_pixels * groups
     return Loop(height * width * groups, (taken,), given)
+
+
+@loop.register
+def _(stage: SharedBody) -> Loop:
+    """Frames of a batch come in evenly, at the pace at which they come from the units in front; two phases later they
+    go out."""
+    later = 2 * stage.batch * stage.interval_cycles
+    return Loop(stage.interval_cycles, (np.arange(stage.input.beats),), later + np.arange(stage.output.beats))
 
 
 def beats(rows: np.ndarray, columns: np.ndarray, width: int, groups: int) -> np.ndarray:
