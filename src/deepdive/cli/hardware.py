@@ -144,6 +144,8 @@ def simulate(
 ) -> None:
     """Run the emitted project on pictures and show what it classifies; `verify` also compares every value.
 
+    Engine `bounded` is C simulation with all stages side by side and FIFOs as deep as in hardware: a deadlock is named.
+
     RTL simulation also counts cycles: its pictures enter back to back.
     """
     from deepdive.backends.build import read_build

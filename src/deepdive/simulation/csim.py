@@ -24,6 +24,8 @@ from deepdive.qnet.reference import check_images
 
 PROJECT = "hls"
 EXECUTABLE = Path("csim") / "testbench"
+BOUNDED = Path("csim") / "bounded"
+"""The same with all stages side by side and FIFOs as deep as in hardware."""
 INPUT_FILE = "input.bin"
 FRAMES_A_CALL = 3
 """Frames in one call of a unit: more than one, so that frames overlap; few, because streams hold all of them."""
@@ -73,14 +75,28 @@ def run_csim(build: Build, images: np.ndarray, progress: Progress | None = None)
     return simulate(build.path / PROJECT, build.design, build.net, images, progress).maps
 
 
-def compile_project(project: Path, progress: Progress | None = None, jobs: int | None = None) -> None:
-    """Compile the test bench with make, `jobs` files at a time (default: one a core); `progress` is told each file."""
+def run_bounded(build: Build, images: np.ndarray, progress: Progress | None = None) -> dict[str, np.ndarray]:
+    """As `run_csim`, with all stages side by side and every stream as deep as the hardware's FIFO.
+
+    Raises
+    ------
+    CheckFailed
+        When FIFOs are too shallow: who waits for which stream, when all stages wait.
+    """
+    compile_project(build.path / PROJECT, progress, executable=BOUNDED)
+    return simulate(build.path / PROJECT, build.design, build.net, images, progress, executable=BOUNDED).maps
+
+
+def compile_project(
+    project: Path, progress: Progress | None = None, jobs: int | None = None, executable: Path = EXECUTABLE
+) -> None:
+    """Compile a test bench with make, `jobs` files at a time (default: one a core); `progress` is told each file."""
     for tool, what in TOOLS.items():
         if shutil.which(tool) is None:
             raise DeepDiveError(f"C simulation needs {what}, and '{tool}' is not installed: apt install {tool}.")
     if not (project / "Makefile").is_file():
         raise DeepDiveError(f"'{project}' holds no C++ project; compile the network with the HLS backend.")
-    command = ["make", "--no-print-directory", "-j", str(jobs or cores()), str(EXECUTABLE)]
+    command = ["make", "--no-print-directory", "-j", str(jobs or cores()), str(executable)]
     said: list[str] = []
 
     def hear(line: str) -> None:
@@ -93,7 +109,12 @@ def compile_project(project: Path, progress: Progress | None = None, jobs: int |
 
 
 def simulate(
-    project: Path, design: Design, net: QNet, images: np.ndarray, progress: Progress | None = None
+    project: Path,
+    design: Design,
+    net: QNet,
+    images: np.ndarray,
+    progress: Progress | None = None,
+    executable: Path = EXECUTABLE,
 ) -> CSimulation:
     """Run the compiled test bench on input codes, a process a core; `progress` is told each unit when it is done."""
     check_images(net.input, images)
@@ -109,19 +130,21 @@ def simulate(
                 progress(unit)
 
     with ThreadPoolExecutor(len(parts)) as pool:
-        done = list(pool.map(lambda part: simulate_part(project, design, net, part, tell), parts))
+        done = list(pool.map(lambda part: simulate_part(project, design, net, part, tell, executable), parts))
     return CSimulation(
         {name: np.concatenate([one.maps[name] for one in done]) for name in done[0].maps},
         {name: sum(one.unit_seconds[name] for one in done) for name in done[0].unit_seconds},
     )
 
 
-def simulate_part(project: Path, design: Design, net: QNet, images: np.ndarray, progress: Progress) -> CSimulation:
+def simulate_part(
+    project: Path, design: Design, net: QNet, images: np.ndarray, progress: Progress, executable: Path
+) -> CSimulation:
     """Run one process of the test bench."""
     with tempfile.TemporaryDirectory(prefix="deepdive-csim-") as name:
         folder = Path(name)
         write_input(images, design, folder)
-        command = [f"./{EXECUTABLE}", "--frames", str(len(images)), "--batch", str(FRAMES_A_CALL)]
+        command = [f"./{executable}", "--frames", str(len(images)), "--batch", str(FRAMES_A_CALL)]
         command += ["--input", str(folder / INPUT_FILE), "--output", str(folder)]
         seconds = dict.fromkeys((unit.name for unit in design.units), 0.0)
         said: list[str] = []

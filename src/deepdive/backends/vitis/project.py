@@ -20,7 +20,8 @@ def write_project(design: Design, net: QNet, folder: Path) -> None:
     """Write the C++ project into `folder`, which exists.
 
     ``deepdive/`` holds the stage templates, ``include/`` stand-ins for the vendor's headers, ``units/`` the units,
-    ``weights/`` what they read from memory while they run; ``make csim`` runs the test bench.
+    ``weights/`` what they read from memory while they run; ``make csim`` runs the test bench, ``make bounded`` the one
+    whose streams are no deeper than in hardware.
     ``tcl/`` and ``cosim/`` are for the vendor's tools; the project's README says how.
     """
     units = [unit_code(unit, net) for unit in design.units]
@@ -30,6 +31,10 @@ def write_project(design: Design, net: QNet, folder: Path) -> None:
         write_unit(unit, folder)
     render("testbench.cpp", folder / "testbench.cpp", units=units)
     render("Makefile", folder / "Makefile", units=units, golden_frames=FRAMES)
+    (folder / "bounded").mkdir()
+    render("bounded.cpp", folder / "bounded.cpp", units=units)
+    for unit in units:
+        render("bounded_unit.cpp", folder / "bounded" / f"{unit.name}.cpp", unit=unit)
     write_board(design, units, folder)
 
 

@@ -41,6 +41,10 @@ class UnitCode:
     input: str
     output: str
     input_codes: int
+    input_depth: int
+    output_name: str
+    output_beats: int
+    output_depth: int
     stages: tuple[StageCode, ...]
     roms: tuple[StoredRom, ...]
     fifos: tuple[Fifo, ...]
@@ -71,12 +75,13 @@ class UnitCode:
         """External memories that hold weights from the beginning."""
         return [buffer for buffer in self.buffers if buffer.image is not None]
 
-    def arguments(self, stage: StageCode) -> list[str]:
-        """Arguments of a stage's call."""
-        streams = [self.ends.get(name, fifo_name(name)) for name in stage.streams]
+    def arguments(self, stage: StageCode, *, bounded: bool = False) -> list[str]:
+        """Arguments of a stage's call; with `bounded` the streams are members and its unit's ends pointers."""
+        end, inner = ("*", "fifos->") if bounded else ("", "")
+        streams = [end + self.ends[name] if name in self.ends else inner + fifo_name(name) for name in stage.streams]
         if stage.shared:
             return [*streams, *(port.name for port in stage.ports), "frames"]
-        words = [f"{stage.name}_words"] if stage.external else []
+        words = [f"{inner}{stage.name}_words"] if stage.external else []
         return [*streams, *words, *(rom.name for rom in stage.roms), "frames"]
 
 
@@ -101,6 +106,10 @@ def unit_code(unit: Unit, net: QNet) -> UnitCode:
         input=beat_type(unit.input),
         output=beat_type(unit.output),
         input_codes=unit.input.height * unit.input.width * unit.input.channels,
+        input_depth=unit.input.depth,
+        output_name=fifo_name(unit.output.name),
+        output_beats=unit.output.beats,
+        output_depth=unit.output.depth,
         stages=stages,
         roms=roms,
         fifos=tuple(fifos),
