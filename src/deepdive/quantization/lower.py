@@ -64,8 +64,11 @@ def lower(model: QuantizedModel, images: Tensor, facts: Facts | None = None) -> 
     ------
     CheckFailed
         Naming the layer, the index and both values, when they are not.
+    DeepDiveError
+        When a layer has no scales yet.
     """
     facts = facts or Facts()
+    model.check_fitted()
     training = model.training
     model.eval()
     try:

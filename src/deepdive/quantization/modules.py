@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from deepdive.quantization.grid import Codes, Dyadic, Grid, dyadic, dyadic_pair
 from deepdive.quantization.plan import AddLayer, Clip, ConvLayer, Layer, PoolLayer, ScaleLayer, TableLayer
 from deepdive.quantization.quantizers import ActivationQuantizer, WeightQuantizer, per_channel
+from deepdive.quantization.simulate import Simulated
 
 EXACT_FLOAT32 = 1 << 24
 """Sums of integers whose magnitudes stay below this are exact in float32, in any order."""
@@ -40,8 +41,12 @@ class Pixels:
 class QuantizedLayer(nn.Module):
     """A layer of the plan with its output quantizer.
 
-    ``real(*tensors)`` computes in float what the plan says; ``forward(*codes)`` computes the contract.
+    ``real(*tensors)`` computes in float what the plan says; ``forward(*codes)`` computes the contract;
+    ``simulate(*simulated)`` computes in float what the contract computes, with a gradient, for training. A layer that
+    `keeps_codes` writes codes that it reads, on its inputs' grid.
     """
+
+    keeps_codes = False
 
     def __init__(self, layer: Layer, bits: int, clip: Clip | None = None) -> None:
         super().__init__()
@@ -54,6 +59,17 @@ class QuantizedLayer(nn.Module):
     def real(self, *inputs: Tensor) -> Tensor:
         """Float values (N, C, H, W) from float values."""
         raise NotImplementedError
+
+    def simulate(self, *inputs: Simulated) -> Simulated:
+        """Real values on this layer's grid from real values on the grids of its inputs."""
+        if self.keeps_codes:
+            return Simulated(self.real(*(x.values for x in inputs)), self.output.grid)
+        return self.settle(self.real(*(x.values for x in inputs)))
+
+    def settle(self, x: Tensor) -> Simulated:
+        """Clip and round real values to this layer's grid, which follows them."""
+        self.output.watch(x, self.clip)
+        return Simulated(self.output(x, *self.clip_codes()), self.output.grid)
 
     def clip(self, x: Tensor) -> Tensor:
         """The activation on real values."""
@@ -96,6 +112,9 @@ class QuantizedConv(QuantizedLayer):
         self.weight = nn.Parameter(layer.weight.detach().clone())
         self.bias = nn.Parameter(torch.zeros(len(layer.weight)) if layer.bias is None else layer.bias.detach().clone())
         self.norm = layer.norm
+        self.has_bias = layer.bias is not None
+        if self.norm is not None:
+            self.bias.requires_grad_(False)  # batch norm has one
         self.stride, self.padding, self.groups = layer.stride, layer.padding, layer.groups
         self.is_linear = layer.is_linear
         self.weights = WeightQuantizer(bits.weights, len(layer.weight))
@@ -103,27 +122,28 @@ class QuantizedConv(QuantizedLayer):
 
     @torch.no_grad()
     def fold(self) -> None:
-        """Move batch norm into weight and bias, for good."""
+        """Move batch norm into weight, scale and bias, for good."""
         if self.norm is None:
             return
-        weight, bias = self.folded()
-        self.weight.copy_(weight)
+        gain, bias = self.norm_parts()
+        self.weights.scale.mul_(gain.abs())
+        self.weight.mul_(per_channel(gain, self.weight))
         self.bias.copy_(bias)
+        self.bias.requires_grad_(True)
         self.norm = None
 
-    def folded(self) -> tuple[Tensor, Tensor]:
-        """Weight and bias with batch norm's running statistics in them."""
+    def norm_parts(self) -> tuple[Tensor, Tensor]:
+        """What batch norm's running statistics multiply each channel by, and the bias behind it: float64 (O,)."""
         norm = self.norm
         if norm is None:
-            return self.weight, self.bias
+            return torch.ones_like(self.bias, dtype=torch.float64), self.bias.double()
         assert norm.running_mean is not None
         assert norm.running_var is not None
         gain = torch.rsqrt(norm.running_var.double() + norm.eps)
         shift = torch.zeros_like(gain)
         if norm.affine:
             gain, shift = gain * norm.weight, norm.bias.double()
-        bias = (self.bias - norm.running_mean) * gain + shift
-        return (self.weight * per_channel(gain, self.weight)).float(), bias.float()
+        return gain, (self.bias - norm.running_mean) * gain + shift
 
     def real(self, *inputs: Tensor) -> Tensor:
         """Float output; the input is raw pixels 0..255 where the layer reads the network's input."""
@@ -134,36 +154,75 @@ class QuantizedConv(QuantizedLayer):
         if self.pixels is not None:
             mean, std = (torch.tensor(v, dtype=x.dtype, device=x.device) for v in (self.pixels.mean, self.pixels.std))
             x = (x - mean[:, None, None]) / std[:, None, None]
-        weight, bias = self.folded()
-        return self.convolve(x, weight) + bias[:, None, None]
+        gain, bias = self.norm_parts()
+        weight = (self.weight * per_channel(gain, self.weight)).float()
+        return self.convolve(x, weight) + bias.float()[:, None, None]
 
-    def convolve(self, x: Tensor, weight: Tensor) -> Tensor:
-        """Zero padding and convolution, no bias."""
+    def convolve(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        """Zero padding and convolution."""
         top, left, bottom, right = self.padding
         if (top, left) == (bottom, right):
-            return F.conv2d(x, weight, None, self.stride, (top, left), 1, self.groups)
-        return F.conv2d(F.pad(x, (left, right, top, bottom)), weight, None, self.stride, 0, 1, self.groups)
+            return F.conv2d(x, weight, bias, self.stride, (top, left), 1, self.groups)
+        return F.conv2d(F.pad(x, (left, right, top, bottom)), weight, bias, self.stride, 0, 1, self.groups)
 
     def integers(self, x: Grid) -> ConvIntegers:
         """Weights, bias and factors for an input on grid `x`; the one source of `forward` and of `lower`."""
-        weight, bias = self.folded()
-        weight = weight.double()
-        if self.pixels is not None:
-            weight = weight / self.per_input(self.pixels.std)
-        scale = self.weights.safe_scale(bias, x.scale)
+        gain, bias = self.norm_parts()
+        weight = self.effective_weight().double() * per_channel(gain, self.weight)
+        scale = self.weights.safe_scale(gain, bias, x.scale)
         codes = self.weights(weight, scale)
         step = x.scale * scale
-        steps = bias.double() / step
+        steps = bias / step
         if self.pixels is not None:
-            # A pixel is z + residual away from real zero; the residual's share is the same at every position.
-            residual = tuple(mean - zero for mean, zero in zip(self.pixels.mean, self.pixels.zero_point, strict=True))
-            steps = steps - (codes * self.per_input(residual)).sum((1, 2, 3))
+            steps = steps - self.residual_sum(codes)
         return ConvIntegers(codes, torch.round(steps), dyadic(step / self.output.grid.scale), step)
 
+    def residual_sum(self, weight: Tensor) -> Tensor:
+        """What raw pixels bring to each sum beyond ``pixel - zero_point``: (O,), the same at every position."""
+        assert self.pixels is not None
+        residual = tuple(mean - zero for mean, zero in zip(self.pixels.mean, self.pixels.zero_point, strict=True))
+        return (weight * self.per_input(residual)).sum((1, 2, 3))
+
     def effective_weight(self) -> Tensor:
-        """The float weight that is quantized: batch norm folded and, on raw pixels, std too."""
-        weight = self.folded()[0]
-        return weight if self.pixels is None else (weight.double() / self.per_input(self.pixels.std)).float()
+        """The float weight that is quantized: on raw pixels, with std folded into it. Batch norm's gain comes later.
+
+        Scales are per output channel, so folding batch norm multiplies a channel's weight and scale by one number and
+        leaves the codes as they are.
+        """
+        return (
+            self.weight if self.pixels is None else (self.weight.double() / self.per_input(self.pixels.std)).float()
+        )
+
+    def simulate(self, *inputs: Simulated) -> Simulated:
+        """With the statistics of the batch, or (batch norm frozen or folded) with exactly the integers of `lower`."""
+        x = inputs[0]
+        weight = self.effective_weight()
+        self.weights.watch(weight)
+        if self.norm is None or not self.norm.training:
+            return self.settle(self.convolve(x.values, *self.frozen(x.grid, weight)))
+        weight = self.weights.simulate(weight)
+        bias = self.bias if self.has_bias else None
+        if self.pixels is not None:
+            bias = self.bias - self.residual_sum(weight).float()
+        return self.settle(self.norm(self.convolve(x.values, weight, bias)))
+
+    def frozen(self, x: Grid, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """Weight and bias of an unchanging batch norm: what the integers of `lower` stand for, straight through.
+
+        `weight` is the effective one. Scales become what ``mult / 2**shift`` can express, and the bias a whole number
+        of accumulator steps.
+        """
+        gain, bias = self.norm_parts()
+        gain = gain.float()
+        with torch.no_grad():
+            integers = self.integers(x)
+            # One accumulator step; before the output's scale is chosen, the given one.
+            unit = integers.factor.value * self.output.grid.scale if self.output.is_fitted else integers.scale
+        weight = self.weights.simulate(weight, gain, (integers.weight, unit / x.scale))
+        if self.pixels is not None:
+            bias = bias - self.residual_sum(weight)
+        error = integers.bias * unit - bias.detach()
+        return weight, (bias + error).float()
 
     def per_input(self, values: tuple[float, ...]) -> Tensor:
         """One value an input channel, float64, in a shape that broadcasts over the weight."""
@@ -195,6 +254,9 @@ class QuantizedAdd(QuantizedLayer):
 
     def real(self, *inputs: Tensor) -> Tensor:
         return self.clip(inputs[0] + inputs[1])
+
+    def simulate(self, *inputs: Simulated) -> Simulated:
+        return self.settle(inputs[0].values + inputs[1].values)  # the codes' bounds clip
 
     def factors(self, first: Grid, second: Grid) -> tuple[Dyadic, Dyadic]:
         """Two factors with one shift."""

@@ -37,6 +37,9 @@ from deepdive.quantization.plan import (
     TableLayer,
 )
 from deepdive.quantization.qconfig import QConfig
+from deepdive.quantization.quantizers import Learning
+from deepdive.quantization.ranges import RangeMethod
+from deepdive.quantization.simulate import Simulated
 from deepdive.quantization.trace import trace
 from deepdive.quantization.window_modules import (
     QuantizedAvgPool,
@@ -55,7 +58,8 @@ FUSION_TOLERANCE = 1e-3
 class QuantizedModel(nn.Module):
     """The network as quantized layers; raw uint8 NHWC images in, real values out.
 
-    ``forward`` computes the codes of the contract and returns them as real values, so a loss can be taken from them.
+    In evaluation mode ``forward`` computes the codes of the contract, without a gradient, and returns them as real
+    values. In training mode it simulates them in float with a gradient; scales are chosen from the first batch.
     """
 
     def __init__(self, plan: Plan, pixels: Pixels, bits: dict[str, Bits]) -> None:
@@ -64,6 +68,8 @@ class QuantizedModel(nn.Module):
         self.pixels = pixels
         self.layers = nn.ModuleList(make(layer, plan, pixels, bits[layer.name]) for layer in plan.layers)
         share_quantizers(self)
+        *_, output = self
+        output.output.method = RangeMethod("minmax")
 
     def __iter__(self) -> Iterator[QuantizedLayer]:
         """The layers in order of execution."""
@@ -101,9 +107,27 @@ class QuantizedModel(nn.Module):
         self.check_images(images)
         return squeeze(last(self.steps(images.permute(0, 3, 1, 2).float(), call_real)))
 
+    def follow(self, learning: Learning) -> None:
+        """Let scales be learned, or track ranges, while the network trains."""
+        for layer in self:
+            layer.output.follow(learning)
+        for convolution in self.convolutions():
+            convolution.weights.follow(learning)
+
+    def check_fitted(self) -> None:
+        """Refuse scales that were never chosen."""
+        for layer in self:
+            weights = layer.weights if isinstance(layer, QuantizedConv) else layer.output
+            if not (int(layer.output.fitted) and int(weights.fitted)):
+                raise DeepDiveError(f"'{layer.name}' has no scales yet; calibrate or train the network first.")
+
     def forward(self, images: Tensor) -> Tensor:
         """uint8 (N, H, W, C) to real outputs, float32 (N, classes), or (N, C, H, W)."""
-        return squeeze(last(self.steps(self.input_codes(images), call)).real().float())
+        start = self.input_codes(images)
+        if self.training:
+            return squeeze(last(self.steps(Simulated(*start), call_simulated)).values)
+        with torch.no_grad():
+            return squeeze(last(self.steps(start, call)).real().float())
 
     def steps(self, start: T, compute: Callable[[QuantizedLayer, list[T]], T]) -> Iterator[tuple[QuantizedLayer, T]]:
         """Run layer after layer on any kind of value; a value is forgotten once nobody reads it any more."""
@@ -124,6 +148,11 @@ def call(layer: QuantizedLayer, inputs: list[Codes]) -> Codes:
     """A step of the integer network."""
     result: Codes = layer(*inputs)
     return result
+
+
+def call_simulated(layer: QuantizedLayer, inputs: list[Simulated]) -> Simulated:
+    """A step of the integer network as training sees it."""
+    return layer.simulate(*inputs)
 
 
 def call_real(layer: QuantizedLayer, inputs: list[Tensor]) -> Tensor:
@@ -203,6 +232,7 @@ def prepare(
     original = copy.deepcopy(model).eval()
     plan = fuse(trace(original, input_shape), input_shape)
     quantized = QuantizedModel(plan, pixels, qconfig.assign(plan.layers))
+    quantized.follow(qconfig.learning)
     check_fusion(original, quantized)
     return quantized.eval()
 

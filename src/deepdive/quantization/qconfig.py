@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from deepdive.errors import DeepDiveError, nearest
 from deepdive.quantization.modules import Bits
 from deepdive.quantization.plan import ConvLayer, Layer
-from deepdive.quantization.quantizers import check_bits
+from deepdive.quantization.quantizers import LEARNINGS, Learning, check_bits
 
 
 @dataclass(frozen=True)
@@ -24,14 +24,19 @@ class QConfig:
         Weights of the first and the last layer with weights, and the network's output.
     overrides
         Bits for layers whose dotted name matches a pattern such as ``"features.3.*"``; the first match counts.
+    learning
+        While training, scales are learned (``lsq``, Esser 2020) or follow the extremes (``ema``, Jacob 2018).
     """
 
     weights: int = 8
     activations: int = 8
     end_bits: int = 8
     overrides: Mapping[str, Bits] = field(default_factory=dict)
+    learning: Learning = "lsq"
 
     def __post_init__(self) -> None:
+        if self.learning not in LEARNINGS:
+            raise DeepDiveError(f"Scales cannot follow training by '{self.learning}'; choose {' or '.join(LEARNINGS)}.")
         check_bits("Weights", self.weights)
         check_bits("Activations", self.activations)
         check_bits("The first and last layer", self.end_bits)

@@ -92,7 +92,7 @@ def round_adaptively(layer: QuantizedConv, real: Tensor, quantized: Tensor, inpu
     pixels, both as centred codes).
     """
     groups, shape = layer.groups, layer.weight.shape
-    scale = layer.weights.safe_scale(layer.bias, input_scale).reshape(groups, -1)
+    scale = layer.weights.safe_scale(*layer.norm_parts(), input_scale).reshape(groups, -1)
     weight = layer.effective_weight().double().reshape(groups, shape[0] // groups, -1)
 
     def quantize(column: Tensor) -> Tensor:

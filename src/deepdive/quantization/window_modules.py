@@ -22,6 +22,8 @@ def padded(x: Tensor, padding: tuple[int, int, int, int], value: float = 0.0) ->
 class QuantizedMaxPool(QuantizedLayer):
     """Largest value of each window; its codes are its input's."""
 
+    keeps_codes = True
+
     def __init__(self, layer: MaxPoolLayer, bits: Bits) -> None:
         super().__init__(layer, bits.activations)
         self.kernel, self.stride, self.padding = layer.kernel, layer.stride, layer.padding
@@ -76,6 +78,8 @@ class QuantizedAvgPool(QuantizedLayer):
 class QuantizedConcat(QuantizedLayer):
     """Channels of two maps side by side; all three have one grid."""
 
+    keeps_codes = True
+
     def __init__(self, layer: ConcatLayer, bits: Bits) -> None:
         super().__init__(layer, bits.activations)
 
@@ -88,6 +92,8 @@ class QuantizedConcat(QuantizedLayer):
 
 class QuantizedPad(QuantizedLayer):
     """The map within a frame of zeros; its codes are its input's."""
+
+    keeps_codes = True
 
     def __init__(self, layer: PadLayer, bits: Bits) -> None:
         super().__init__(layer, bits.activations)
