@@ -29,6 +29,10 @@ def train(
     resolution: Annotated[int | None, typer.Option(help="Input height and width in pixels.")] = None,
     pretrained: Annotated[bool, typer.Option("--pretrained", help="Start from the zoo's pretrained weights.")] = False,
     checkpoint: Annotated[Path | None, typer.Option(help="Start from these weights.")] = None,
+    weights: Annotated[int | None, typer.Option(min=2, max=8, help="Train quantized, weights of so many bits.")] = None,
+    activations: Annotated[
+        int | None, typer.Option(min=2, max=8, help="Train quantized, activations of so many bits.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in the output folder.")] = False,
     cpu: Annotated[bool, typer.Option("--cpu", help="Stay on the CPU even where there is a GPU.")] = False,
     as_json: Json = False,
@@ -45,6 +49,8 @@ def train(
         "batch_size": batch_size,
         "optimizer.learning_rate": learning_rate,
         "seed": seed,
+        "quantization.weights": weights,
+        "quantization.activations": activations,
         **dict(parse_setting(one) for one in setting or ()),
     }
     wish = Wish(

@@ -71,7 +71,7 @@ class Dyadic:
         Exact: ``|acc * mult|`` is below 2**47 and scaling by a power of two loses nothing in float64.
         """
         half = torch.exp2(self.shift - 1)
-        return torch.floor((acc * self.mult + half) * torch.exp2(-self.shift))
+        return (acc * self.mult).add_(half).mul_(torch.exp2(-self.shift)).floor_()
 
 
 def dyadic(factor: Tensor) -> Dyadic:

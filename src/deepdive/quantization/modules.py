@@ -168,6 +168,7 @@ class QuantizedConv(QuantizedLayer):
     def integers(self, x: Grid) -> ConvIntegers:
         """Weights, bias and factors for an input on grid `x`; the one source of `forward` and of `lower`."""
         gain, bias = self.norm_parts()
+        gain = gain / self.unit
         weight = self.effective_weight().double() * per_channel(gain, self.weight)
         scale = self.weights.safe_scale(gain, bias, x.scale)
         codes = self.weights(weight, scale)
@@ -184,14 +185,21 @@ class QuantizedConv(QuantizedLayer):
         return (weight * self.per_input(residual)).sum((1, 2, 3))
 
     def effective_weight(self) -> Tensor:
-        """The float weight that is quantized: on raw pixels, with std folded into it. Batch norm's gain comes later.
+        """The float weight that is quantized: on raw pixels, with ``std / unit`` folded into it.
 
-        Scales are per output channel, so folding batch norm multiplies a channel's weight and scale by one number and
-        leaves the codes as they are.
+        Batch norm's gain is left for later. Scales are per output channel, so folding it multiplies a channel's weight
+        and scale by one number and leaves the codes as they are.
         """
-        return (
-            self.weight if self.pixels is None else (self.weight.double() / self.per_input(self.pixels.std)).float()
-        )
+        if self.pixels is None:
+            return self.weight
+        return (self.weight.double() * (self.unit / self.per_input(self.pixels.std))).float()
+
+    @property
+    def unit(self) -> float:
+        """What the quantized weight is too large by: the mean std of raw pixels, so that the weights and their scales
+        learn at the pace that they would without it; 1 for other inputs.
+        """
+        return 1.0 if self.pixels is None else sum(self.pixels.std) / len(self.pixels.std)
 
     def simulate(self, *inputs: Simulated) -> Simulated:
         """With the statistics of the batch, or (batch norm frozen or folded) with exactly the integers of `lower`."""
@@ -203,6 +211,8 @@ class QuantizedConv(QuantizedLayer):
         weight = self.weights.simulate(weight)
         bias = self.bias if self.has_bias else None
         if self.pixels is not None:
+            weight = weight / self.unit
+        if self.pixels is not None:
             bias = self.bias - self.residual_sum(weight).float()
         return self.settle(self.norm(self.convolve(x.values, weight, bias)))
 
@@ -213,7 +223,7 @@ class QuantizedConv(QuantizedLayer):
         of accumulator steps.
         """
         gain, bias = self.norm_parts()
-        gain = gain.float()
+        gain = gain.float() / self.unit
         with torch.no_grad():
             integers = self.integers(x)
             # One accumulator step; before the output's scale is chosen, the given one.
@@ -223,6 +233,14 @@ class QuantizedConv(QuantizedLayer):
             bias = bias - self.residual_sum(weight)
         error = integers.bias * unit - bias.detach()
         return weight, (bias + error).float()
+
+    def oscillation(self) -> Tensor:
+        """Squared distance of the weights from their codes, those within range: 0-d, with a gradient."""
+        weight, scale = self.effective_weight(), self.weights.scale.detach().abs()
+        with torch.no_grad():
+            rounded = self.weights(weight, scale.double()).float() * per_channel(scale, weight)
+            limits = per_channel(scale, weight) * self.weights.q_min, per_channel(scale, weight) * self.weights.q_max
+        return (rounded - torch.clamp(weight, *limits)).square().sum()
 
     def per_input(self, values: tuple[float, ...]) -> Tensor:
         """One value an input channel, float64, in a shape that broadcasts over the weight."""

@@ -92,8 +92,9 @@ def round_adaptively(layer: QuantizedConv, real: Tensor, quantized: Tensor, inpu
     pixels, both as centred codes).
     """
     groups, shape = layer.groups, layer.weight.shape
-    scale = layer.weights.safe_scale(*layer.norm_parts(), input_scale).reshape(groups, -1)
-    weight = layer.effective_weight().double().reshape(groups, shape[0] // groups, -1)
+    gain, bias = layer.norm_parts()
+    scale = layer.weights.safe_scale(gain / layer.unit, bias, input_scale).reshape(groups, -1)
+    weight = (layer.effective_weight().double() / layer.unit).reshape(groups, shape[0] // groups, -1)
 
     def quantize(column: Tensor) -> Tensor:
         return torch.round(column / scale).clamp(layer.weights.q_min, layer.weights.q_max) * scale

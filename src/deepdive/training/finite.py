@@ -19,6 +19,8 @@ def bad_tensor(network: nn.Module) -> str | None:
 
 def is_finite(value: Any) -> bool:
     """Whether a tensor, or every tensor in the fields of an object, is free of NaN and infinity."""
+    if isinstance(value, tuple):
+        return all(is_finite(one) for one in value)
     if isinstance(value, Tensor):
         return not value.is_floating_point() or bool(torch.isfinite(value).all())
     return (

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from deepdive.errors import DeepDiveError
+from deepdive.quantization.quantizers import Learning
 from deepdive.training.augment import Augment
 
 
@@ -80,6 +81,52 @@ class Grow(BaseModel):
         return self.size if epoch < self.until * epochs else 0
 
 
+class LayerBits(BaseModel):
+    """Bits of the layers that a pattern matches."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    weights: int = Field(default=8, ge=2, le=8)
+    activations: int = Field(default=8, ge=2, le=8)
+
+
+class Quantization(BaseModel):
+    """How a network trains quantized; a recipe without this table trains a float network.
+
+    Parameters
+    ----------
+    weights, activations, end_bits
+        Bits: of all layers; and of the first and last layer's weights and the network's output.
+    layers
+        Bits of layers whose dotted name matches a pattern, such as `"blocks.3.*"`; the first match counts.
+    scales
+        `lsq` learns them by gradient (Esser 2020), `ema` follows the extremes (Jacob 2018).
+    freeze
+        Share of the epochs after which batch norm keeps its statistics; the network then trains with exactly the
+        integers that will be on the chip. 0 freezes from the start, 1 never.
+    from_bits, lower_until
+        Start with so many bits and lose one after the other until that share of the epochs; 0 starts with the last ones.
+    distill, temperature
+        Weight of what the float network that the training starts from teaches (Hinton 2015); 0 for no teacher.
+    damping
+        Weight of the pull of weights to the middle of their codes (Nagel 2022); 0 for none.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    weights: int = Field(default=8, ge=2, le=8)
+    activations: int = Field(default=8, ge=2, le=8)
+    end_bits: int = Field(default=8, ge=2, le=8)
+    layers: dict[str, LayerBits] = {}
+    scales: Learning = "lsq"
+    freeze: float = Field(default=0.75, ge=0, le=1)
+    from_bits: Literal[0, 2, 3, 4, 5, 6, 7, 8] = 0
+    lower_until: float = Field(default=0.4, ge=0, le=1)
+    distill: float = Field(default=0.0, ge=0, le=1000)
+    temperature: float = Field(default=2.0, gt=0, le=100)
+    damping: float = Field(default=0.0, ge=0, le=1000)
+
+
 class Recipe(BaseModel):
     """Everything that decides what a training ends with, except the network and the data.
 
@@ -93,7 +140,7 @@ class Recipe(BaseModel):
         Of the weights, the order of images, augmentation and dropout.
     label_smoothing
         Share of each target that is spread over all classes.
-    optimizer, schedule, augment, grow
+    optimizer, schedule, augment, grow, quantization
         See there.
     """
 
@@ -107,6 +154,7 @@ class Recipe(BaseModel):
     schedule: Schedule = Schedule()
     augment: Augment = Augment()
     grow: Grow = Grow()
+    quantization: Quantization | None = None
 
 
 def read_recipe(path: str | Path | None = None, overrides: Mapping[str, Any] | None = None) -> Recipe:

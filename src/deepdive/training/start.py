@@ -12,11 +12,13 @@ from torch import nn
 from deepdive.errors import DeepDiveError
 from deepdive.models import build, find, load_weights, read_checkpoint
 from deepdive.qnet.preprocess import Preprocess
+from deepdive.quantization import Facts
 from deepdive.training.bar import Watcher
-from deepdive.training.batches import Normalize
+from deepdive.training.batches import Normalize, raw_pixels
 from deepdive.training.data import open_data
 from deepdive.training.image_set import Skipped
 from deepdive.training.loop import Job, Trained, train
+from deepdive.training.quantized import lowered, quantized
 from deepdive.training.recipe import Recipe
 
 NAMES_SHOWN = 5
@@ -75,12 +77,13 @@ def start_training(wish: Wish, watcher: Watcher) -> Trained:
     with state.local_main_process_first():  # one process decodes, the others map what it wrote
         data = open_data(wish.data, preprocess, progress=watcher.decode if state.is_main_process else None)
     network = starting_network(wish, len(data.train.classes))
+    integer = quantized(network, spec, wish.recipe) if wish.recipe.quantization else None
     if data.skipped and state.is_main_process:
         watcher.say(skipped_words(data.skipped))
     job = Job(
         model=wish.model,
         recipe=wish.recipe,
-        inputs=Normalize(spec.mean, spec.std),
+        inputs=raw_pixels if integer else Normalize(spec.mean, spec.std),
         out=wish.out,
         resume=wish.resume,
         cpu=wish.cpu,
@@ -93,8 +96,12 @@ def start_training(wish: Wish, watcher: Watcher) -> Trained:
             "skipped": [one.name for one in data.skipped],
         },
     )
-    trained = train(network, data, job, watcher=watcher)
+    trained = train(
+        integer.network if integer else network, data, job, integer.hooks if integer else (), watcher=watcher
+    )
     leave_together(state)
+    if integer and trained.is_main:
+        lowered(integer.network, data.test, Facts(spec.name, preprocess, tuple(data.train.classes)), wish.out)
     return trained
 
 
