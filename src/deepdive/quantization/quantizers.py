@@ -87,7 +87,9 @@ class WeightQuantizer(nn.Module):
         if not learned or int(self.fitted) != self.bits:
             self.fit(weight, search=learned and self.bits < 8)
 
-    def simulate(self, weight: Tensor, gain: Tensor | None = None, integers: tuple[Tensor, Tensor] | None = None) -> Tensor:
+    def simulate(
+        self, weight: Tensor, gain: Tensor | None = None, integers: tuple[Tensor, Tensor] | None = None
+    ) -> Tensor:
         """The weight on its grid, float32, with the gradients of LSQ.
 
         `gain` (O,) multiplies weight and scale. `integers` are codes and step (O,), where they are known already.
@@ -100,7 +102,9 @@ class WeightQuantizer(nn.Module):
                 integers = (self(weight, scale.double()), scale)
         codes, step = integers
         limits = Steps(self.q_min, self.q_max, 1 / math.sqrt(weight[0].numel() * self.q_max))
-        return round_weight(weight, per_channel(scale, weight), codes.float(), limits, per_channel(step, weight).float())
+        return round_weight(
+            weight, per_channel(scale, weight), codes.float(), limits, per_channel(step, weight).float()
+        )
 
 
 class ActivationQuantizer(nn.Module):

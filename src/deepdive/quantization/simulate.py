@@ -1,11 +1,11 @@
 """What quantized numbers look like to gradient descent: rounded on the way forth, straight through on the way back.
 
-The gradients are those of learned step size quantization, LSQ (Esser 2020, arXiv 1902.08153, equations 3 and 5): inside the
-range a rounded value passes its gradient on, outside it passes none, and the step learns from both.
+The gradients are those of learned step size quantization, LSQ (Esser 2020, arXiv 1902.08153, equations 3 and 5): inside
+the range a rounded value passes its gradient on, outside it passes none, and the step learns from both.
 
 A training step of a small network is bound by memory: every pass over a feature map counts. So a map is rounded in one
-pass over memory, block by block, with all operations on a block while it is in the cache; and the step's gradient needs no
-map of its own but two dot products.
+pass over memory, block by block, with all operations on a block while it is in the cache; and the step's gradient needs
+no map of its own but two dot products.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ class Steps(NamedTuple):
 def dense(x: Tensor) -> Tensor:
     """The map itself, or a copy, with no gap in memory."""
     ordered = x.is_contiguous() or (x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last))
-    return x if ordered else x.contiguous(memory_format=torch.channels_last if x.dim() == 4 else torch.contiguous_format)
+    return (
+        x if ordered else x.contiguous(memory_format=torch.channels_last if x.dim() == 4 else torch.contiguous_format)
+    )
 
 
 def in_memory_order(x: Tensor) -> Tensor:

@@ -105,7 +105,7 @@ class Quantization(BaseModel):
         Share of the epochs after which batch norm keeps its statistics; the network then trains with exactly the
         integers that will be on the chip. 0 freezes from the start, 1 never.
     from_bits, lower_until
-        Start with so many bits and lose one after the other until that share of the epochs; 0 starts with the last ones.
+        Start with so many bits and lose one after the other until that share of the epochs; 0 starts with the last.
     distill, temperature
         Weight of what the float network that the training starts from teaches (Hinton 2015); 0 for no teacher.
     damping
