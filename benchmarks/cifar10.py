@@ -4,7 +4,7 @@
 
 Each network has a folder in `--out` (cifar10-float, cifar10-w4a8, ...) and a recipe in `recipes/`. The quantized ones
 start from the float network and are scored by the exact integer arithmetic; their QNet is run by ONNX Runtime too, on
-the first images of the test set. Prints one JSON object. What was interrupted goes on with `--resume`, and ends with the
+images spread over the test set. Prints one JSON object. What was interrupted goes on with `--resume` and ends with the
 same weights; what is finished is not trained again.
 """
 
