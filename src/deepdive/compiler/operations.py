@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import singledispatch
 
 from deepdive.compiler.plan import DENSE, Edge, Operation, renamed
+from deepdive.errors import UnsupportedLayer
 from deepdive.hardware.stages import Requantizer
 from deepdive.qnet import (
     Add,
@@ -112,8 +113,18 @@ def forked(namer: Namer, edge: Edge, readers: int, ready: list[Edge]) -> Iterato
 def node_operations(
     node: Node, namer: Namer, types: tuple[FeatureMap, ...], edges: tuple[Edge, ...]
 ) -> Iterator[Operation]:
-    """The operations that compute one node."""
-    raise TypeError(type(node).__name__)
+    """The operations that compute one node.
+
+    Raises
+    ------
+    UnsupportedLayer
+        When the units have no stage for it, naming node and unit.
+    """
+    unit = namer("").rstrip("_")
+    raise UnsupportedLayer(
+        f"'{node.name}' is {type(node).__name__}, for which compute unit '{unit}' has no stage; the integer network "
+        "still runs in the reference, but not on a board. Use other operators there."
+    )
 
 
 @node_operations.register
