@@ -109,8 +109,8 @@ proc create_bd_cell {flag kind how vlnv name} {
         set made {input_r {stream Slave} output_r {stream Master} s_axi_control {memory Slave}}
         need_file $::root/vitis/$unit/solution/impl/ip
         set source [open $::root/units/$unit.cpp]
-        foreach {- port} [regexp -all -inline {interface m_axi port=(\w+)} [read $source]] {
-            lappend made m_axi_$port {memory Master}
+        foreach {- bundle} [regexp -all -inline {interface m_axi [^\n]*bundle=(\w+)} [read $source]] {
+            dict set made m_axi_$bundle {memory Master}
         }
         close $source
         set ::cell_interfaces($name) $made

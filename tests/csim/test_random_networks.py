@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,12 @@ from batch import Case, check_cases
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from deepdive.compiler.design import Design
 from deepdive.hardware.boards import load_board
 from deepdive.qnet import QNet
 from foldings import drawn_design
 from networks import OPERATOR_NETWORKS, SEEDS, branched_networks, random_codes, separable_networks
+from shared_designs import drawn_shared_design
 
 BOARD = load_board("zcu102")
 EXAMPLES = int(os.environ.get("DEEPDIVE_EXAMPLES", "2"))
@@ -38,8 +41,10 @@ NETWORKS: dict[str, tuple[st.SearchStrategy[QNet], int]] = {
     "pool": (OPERATOR_NETWORKS["GlobalAvgPool"](), 8),
     "separable": (separable_networks(), 10),
     "excited": (separable_networks(excited=True), 6),
+    "shared": (separable_networks(), 12),
+    "shared and excited": (separable_networks(excited=True), 6),
 }
-"""What to draw, and how many of them go into one batch."""
+"""What to draw, and how many of them go into one batch; bodies of "shared" ones run on shared units, if they can."""
 
 
 @pytest.mark.slow
@@ -58,14 +63,15 @@ def test_every_unit_equals_the_reference(kind: str) -> None:
     )
     @given(st.lists(st.tuples(strategy, SEEDS, st.integers(1, 3)), min_size=count, max_size=count))
     def check(drawn: list[tuple[QNet, int, int]]) -> None:
-        cases = [drawn_case(index, *choice) for index, choice in enumerate(drawn)]
+        draw = drawn_shared_design if kind.startswith("shared") else drawn_design
+        cases = [drawn_case(draw, index, *choice) for index, choice in enumerate(drawn)]
         with tempfile.TemporaryDirectory() as folder:
             check_cases(cases, Path(folder))
 
     check()
 
 
-def drawn_case(index: int, net: QNet, seed: int, frames: int) -> Case:
+def drawn_case(draw: Callable[..., Design], index: int, net: QNet, seed: int, frames: int) -> Case:
     """A folding of `net`; two frames in a call of a unit, so that a third one comes in a call of its own."""
-    design = drawn_design(net, BOARD, seed, prefix=f"case{index}_")
+    design = draw(net, BOARD, seed, prefix=f"case{index}_")
     return Case(net, design, random_codes(net, frames, seed), frames_a_call=2)
