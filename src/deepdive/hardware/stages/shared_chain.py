@@ -180,7 +180,7 @@ class Chain:
         """Beats that wait while the block's other branch computes the same pixels.
 
         As in ``deepdive.compiler.fifos``: the window looks ahead by its lag, a pointwise stage keeps two pixels, a
-        repack one, and every stage what is in its pipeline.
+        repack one, and every stage what is in its pipeline. So do the routes and selects, which are no stages.
         """
         pixels = 2
         for stage in self.stages:
@@ -188,7 +188,7 @@ class Chain:
             if isinstance(stage, Window):
                 pixels += stage.lag_pixels
             pixels += {"pointwise": 2, "repack": 1}.get(stage.kind, 0)
-        return pixels * source.groups + PIPELINE_CYCLES
+        return pixels * source.groups + 3 * PIPELINE_CYCLES
 
 
 def chain_cycles(chain: Sequence[Stage], frames: int) -> int:

@@ -153,7 +153,7 @@ void body1_shared_run(const body1_shared_word* maps_read, body1_shared_word* map
 #pragma HLS dataflow
     hls::stream<deepdive::beat<ap_uint<8>, 4>, 2> source("body1_shared_source");
     hls::stream<deepdive::beat<ap_uint<8>, 4>, 2> main("body1_shared_main");
-    hls::stream<deepdive::beat<ap_uint<8>, 4>, 140> skip("body1_shared_skip");
+    hls::stream<deepdive::beat<ap_uint<8>, 4>, 172> skip("body1_shared_skip");
     hls::stream<deepdive::beat<ap_uint<8>, 4>, 4> feed_out("body1_shared_feed_out");
     hls::stream<deepdive::beat<ap_uint<8>, 4>, 2> expand_out("body1_shared_expand_out");
     hls::stream<deepdive::beat<ap_uint<8>, 4>, 2> align_out("body1_shared_align_out");

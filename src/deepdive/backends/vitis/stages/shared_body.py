@@ -60,7 +60,7 @@ class SharedCode:
     places
         Of the map that comes in and of the one that goes out: initializers of ``map_place``.
     map_words
-        Of each map memory on chip.
+        Of the map memories on chip: what comes in, what lies between blocks, what goes out.
     """
 
     name: str
@@ -77,7 +77,7 @@ class SharedCode:
     bank: tuple[BankMemory, ...]
     roms: tuple[str, ...]
     places: tuple[str, str]
-    map_words: int
+    map_words: tuple[int, int, int]
 
     @property
     def hops(self) -> list[tuple[str, str, str]]:
@@ -93,6 +93,13 @@ class SharedCode:
     def between(self) -> tuple[str, ...]:
         """Maps on chip: memories between blocks."""
         return tuple(name for name in ("between_even", "between_odd") if any(name in hop for hop in self.hops))
+
+    @property
+    def map_memories(self) -> list[tuple[str, int]]:
+        """Maps on chip: each memory and its words, two for what comes in and for what goes out."""
+        came, between, goes = self.map_words
+        inner = [(name, between) for name in self.between]
+        return [("came_even", came), ("came_odd", came), *inner, ("goes_even", goes), ("goes_odd", goes)]
 
     @property
     def headers(self) -> tuple[str, ...]:
@@ -126,7 +133,7 @@ def _(stage: SharedBody, net: QNet) -> StageCode:
         bank=() if on_chip else bank(numbers),
         roms=tuple(f"{stage.name}_{name}" for name in numbers.roms) if on_chip else (),
         places=(literal(numbers.place(0)), literal(numbers.place(len(stage.blocks)))),
-        map_words=max(stage.batch * stage.words(shape) for shape in shapes(stage)),
+        map_words=map_words(stage),
     )
     ports: list[MemoryPort] = []
     if stage.maps == "external":
@@ -154,9 +161,10 @@ def _(stage: SharedBody, net: QNet) -> StageCode:
     )
 
 
-def shapes(stage: SharedBody) -> list[tuple[int, int, int]]:
-    """Of all maps, those at the ends included."""
-    return [stage.blocks[0].shape, *(block.output for block in stage.blocks)]
+def map_words(stage: SharedBody) -> tuple[int, int, int]:
+    """Words of a batch: of the map that comes in, of the largest between blocks, of the one that goes out."""
+    came, *between = (stage.batch * stage.words(block.shape) for block in stage.blocks)
+    return came, max(between, default=0), stage.batch * stage.words(stage.blocks[-1].output)
 
 
 def bank(numbers: SharedNumbers) -> tuple[BankMemory, ...]:
