@@ -20,8 +20,8 @@ def main() -> None:
     parser.add_argument("--board", default="zcu102")
     parser.add_argument("--bits", type=int, nargs="+", default=[4, 8])
     given = parser.parse_args()
-    print("network | weights | cycles (simulated) | FPS | latency ms (simulated) | MAC use | DSP | LUT | BRAM36", end=" | ")
-    print("W | W of PL + memory | FPS/W of PL + memory | s")
+    print("network | weights | cycles (simulated) | FPS | latency ms (simulated) | MAC use | DSP | LUT | BRAM36")
+    print("... | W | W of PL + memory | FPS/W of PL + memory | s")
     for bits in given.bits:
         nets = {
             "MobileNetV2-1.0-224": mobilenet_v2(weight_bits=bits),

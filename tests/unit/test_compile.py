@@ -257,6 +257,7 @@ def test_summary_has_the_stable_keys() -> None:
         "mac_utilization",
         "power_w",
         "fps_per_watt",
+        "boundaries",
         "label",
         "units",
     }
@@ -265,6 +266,8 @@ def test_summary_has_the_stable_keys() -> None:
     for key in ("power_w", "fps_per_watt"):
         assert set(summary[key]) == {"value", "low", "high", "boundary"}
         assert summary[key]["low"] < summary[key]["value"] < summary[key]["high"]
+    assert summary["boundaries"][-1]["power_w"]["value"] == pytest.approx(summary["power_w"]["value"])
+    assert summary["boundaries"][-1]["boundary"] == summary["power_w"]["boundary"]
     assert [unit["name"] for unit in summary["units"]] == ["head", "body1", "body2", "tail", "classifier"]
     assert summary["label"] == "modelled"
 

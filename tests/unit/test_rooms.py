@@ -28,6 +28,7 @@ FLOORS = {
     "backends": 3,
     "simulation": 4,
     "report": 5,
+    "codesign": 5,
     "api": 6,  # deepdive/__init__.py
     "cli": 6,
     "__main__": 6,

@@ -11,6 +11,7 @@ import deepdive.cli.hardware as hardware
 import deepdive.cli.imports as imports
 import deepdive.cli.network as network
 import deepdive.cli.training as training
+from deepdive.cli.codesign import codesign
 from deepdive.cli.console import words
 from deepdive.cli.demo import demo
 from deepdive.errors import DeepDiveError
@@ -32,6 +33,7 @@ app.command()(imports.export)
 app.command()(network.evaluate)
 app.command()(hardware.boards)
 app.command(name="compile")(hardware.compile_)
+app.command()(codesign)
 app.command()(hardware.simulate)
 app.command()(hardware.verify)
 app.command()(hardware.synthesise)
