@@ -118,7 +118,7 @@ def write(imported: Imported, output: Path, *, as_json: bool) -> None:
         deviation = imported.deviation and asdict(imported.deviation)
         print_json(facts | {"notes": imported.notes, "deviation": deviation})
         return
-    out.print(f"Wrote {output}: {imported.source}, {len(net.nodes)} operators, {net.macs() / 1e6:.1f} million MACs.")
+    out.print(f"Wrote {output}: {imported.source}, {len(net.nodes)} operators, {net.macs():,} MACs a frame.")
     for note in imported.notes:
         out.print(f"- {note}", markup=False, highlight=False, soft_wrap=True)
 
