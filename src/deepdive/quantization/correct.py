@@ -7,11 +7,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from deepdive.errors import DeepDiveError
 from deepdive.quantization.grid import Codes
 from deepdive.quantization.modules import QuantizedConv, QuantizedLayer
 from deepdive.quantization.prepare import QuantizedModel
 from deepdive.quantization.rounding import round_adaptively
 
+LARGEST = 1e15
+"""Of what a layer sums up, before its activation clips it."""
 MAX_MOMENTS = 1 << 25
 """Numbers in a layer's covariances, 256 MiB: a layer that reads more than 5,792 values is rounded to the nearest."""
 Progress = Callable[[str], None]
@@ -32,6 +35,8 @@ def correct(model: QuantizedModel, images: Tensor, rounding: bool, progress: Pro
             return layer.real(*(real for real, _ in inputs)), layer(*(codes for _, codes in inputs))
         ((real, codes),) = inputs
         wanted = layer.real_sum(real)
+        if not (wanted.abs() <= LARGEST).all() or not (codes.grid.scale * codes.values.abs().max() <= LARGEST):
+            raise DeepDiveError(f"'{layer.name}' gives values beyond {LARGEST:g} on the images; check the weights.")
         if rounding and layer.weight[0].numel() ** 2 * layer.groups <= MAX_MOMENTS:
             seen = (codes.values * codes.grid.scale).float()
             round_adaptively(layer, seen if layer.pixels is not None else real, seen, codes.grid.scale)

@@ -99,7 +99,10 @@ def round_adaptively(layer: QuantizedConv, real: Tensor, quantized: Tensor, inpu
     def quantize(column: Tensor) -> Tensor:
         return torch.round(column / scale).clamp(layer.weights.q_min, layer.weights.q_max) * scale
 
-    chosen = choose_codes(weight, measure(layer, real, quantized), quantize).reshape(shape)
+    try:
+        chosen = choose_codes(weight, measure(layer, real, quantized), quantize).reshape(shape)
+    except torch.linalg.LinAlgError:
+        return  # inputs whose squares leave float32 have no covariances; the codes nearest to the weights stay
     if layer.pixels is not None:
         chosen = chosen * layer.per_input(layer.pixels.std)
     layer.weight.copy_(chosen)
