@@ -68,8 +68,7 @@ def stage_component(stage: Stage, net: QNet) -> StageComponent:
             return ChannelScaleComponent(stage, node, (types[0], types[1]))
         if isinstance(stage, Table) and isinstance(node, ops.Table):
             return TableComponent(stage, node)
-        ties = isinstance(node, GlobalAvgPool) and node.requantize.rounding == "half_even"
-        if isinstance(stage, GlobalAveragePool) and isinstance(node, GlobalAvgPool) and not ties:
+        if isinstance(stage, GlobalAveragePool) and isinstance(node, GlobalAvgPool):
             return GlobalAveragePoolComponent(stage, node, types[0])
     raise DeepDiveError(
         f"Stage '{stage.name}' ({stage.kind}) has no RTL for node '{getattr(stage, 'node', None)}'; "
