@@ -5,22 +5,27 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 from deepdive.compiler.budget import TITLES, Budget, excess
 from deepdive.compiler.design import Design
 from deepdive.compiler.folding import SPAN, Folder, Site, fastest_interval
 from deepdive.compiler.objectives import Ladder, Objective
 from deepdive.compiler.partition import partition
+from deepdive.compiler.plan import UnitPlan
+from deepdive.compiler.segments import NEAR, Segments
 from deepdive.errors import CheckFailed, DeepDiveError, nearest
 from deepdive.hardware.boards import Board, load_board
 from deepdive.hardware.units import Unit
 from deepdive.qnet import QNet
 from deepdive.qnet.fingerprint import fingerprint
 
+SharingMode = Literal["auto", "never", "always"]
 DEFAULT_BUDGET = Budget()
 SLOWEST = 1 << 40
 """A frame interval that every folding keeps."""
+GOOD = 1.5
+"""Streamed units within this factor of the interval that the DSPs allow leave nothing for shared ones to gain."""
 
 
 def compile(
@@ -31,6 +36,7 @@ def compile(
     objective: Objective = "fps",
     target_fps: float | None = None,
     budget: Budget = DEFAULT_BUDGET,
+    sharing: SharingMode = "auto",
 ) -> Design:
     """Find an accelerator for a network on a board.
 
@@ -47,6 +53,9 @@ def compile(
         Frames a second that the design must reach; with ``fps`` and the others, a floor.
     budget
         Fractions of the board's resources that may be taken, watts, and milliseconds for a frame.
+    sharing
+        Whether consecutive blocks may share a compute unit: ``auto``, where that is faster or nothing else fits;
+        ``never``; ``always``, all blocks that can.
 
     Raises
     ------
@@ -55,8 +64,10 @@ def compile(
     CheckFailed
         When nothing fits or the target is out of reach: what is missing, by how much, and the nearest that works.
     DeepDiveError
-        Unknown board or objective, or a clock that the board cannot run.
+        Unknown board, objective or way of sharing, or a clock that the board cannot run.
     """
+    if sharing not in get_args(SharingMode):
+        raise DeepDiveError(f"Unknown sharing '{sharing}'{nearest(sharing, get_args(SharingMode))}")
     if objective not in get_args(Objective):
         raise DeepDiveError(f"Unknown objective '{objective}'{nearest(objective, get_args(Objective))}")
     if objective == "min-resources" and target_fps is None:
@@ -64,7 +75,7 @@ def compile(
     if target_fps is not None and not (math.isfinite(target_fps) and target_fps > 0):
         raise DeepDiveError(f"target_fps is {target_fps}; it must be positive.")
     site = make_site(board, clock_mhz, budget)
-    compiler = Compiler(net, site)
+    compiler = find_compiler(net, site, sharing)
     slowest = math.floor(site.clock_mhz * 1e6 / target_fps) if target_fps else None
     if objective == "min-resources" and slowest and budget.power_w is budget.latency_ms is None:
         return compiler.frugal(slowest)
@@ -80,15 +91,85 @@ def make_site(board: str | Path | Board, clock_mhz: float | None, budget: Budget
     return Site(found, clock, budget)
 
 
-class Compiler:
-    """One network on one site."""
+def find_compiler(net: QNet, site: Site, sharing: SharingMode) -> Compiler:
+    """The compiler whose units, streamed or shared, are fastest; streamed ones when nothing fits.
 
-    def __init__(self, net: QNet, site: Site) -> None:
+    Raises
+    ------
+    CheckFailed
+        When blocks must be shared, and none can, or no sharing fits.
+    """
+    streamed = Compiler(net, site)
+    if sharing == "never":
+        return streamed
+    if sharing == "auto":
+        units = streamed.bisect(SPAN * streamed.low)
+        if units and max(unit.interval_cycles for unit in units) <= GOOD * streamed.low:
+            return streamed
+        streamed.units = units
+    segments = Segments(streamed.plans, site, streamed.low, always=sharing == "always")
+    if not segments.runs:
+        if sharing == "always":
+            raise CheckFailed(
+                f"Network '{net.name}' has no blocks that a shared unit computes: pointwise and depthwise layers, with "
+                "residual adds around them. Compile it with streamed units."
+            )
+        return streamed
+    shared = [Compiler(net, site, segments.plans(one), one.interval) for one in segments.best()]
+    able = [one for one in [*shared, streamed] if one.units and (one is not streamed or sharing == "auto")]
+    if able:
+        return min(able, key=lambda one: one.interval)
+    worst = segments.relaxed(len(segments.grid) - 1)
+    if worst is None or not worst.shared:
+        return streamed
+    raise CheckFailed(Compiler(net, site, segments.plans(worst), worst.interval).too_big())
+
+
+def compiler_of(net: QNet, site: Site, design: Design, interval: int | None = None) -> Compiler:
+    """The compiler of a finished design: with the same blocks shared, for its frame interval or another one.
+
+    Raises
+    ------
+    CheckFailed
+        When no shared unit is so fast.
+    """
+    shared = [unit.blocks for unit in design.units if any(stage.kind == "shared_body" for stage in unit.stages)]
+    streamed = Compiler(net, site)
+    if not shared:
+        return streamed
+    segments = Segments(streamed.plans, site, streamed.low)
+    one = segments.of(shared, interval or design.frame_interval_cycles)
+    return Compiler(net, site, segments.plans(one))
+
+
+class Compiler:
+    """One network on one site.
+
+    Parameters
+    ----------
+    plans
+        Units with shared bodies among them; by default all are streamed.
+    near
+        About the frame interval for which those shared bodies were made.
+    """
+
+    def __init__(
+        self, net: QNet, site: Site, plans: tuple[UnitPlan, ...] | None = None, near: int | None = None
+    ) -> None:
         self.net, self.site = net, site
-        self.plans = partition(net)
-        operations = [operation for plan in self.plans for operation in plan.operations]
-        self.low = fastest_interval(operations, site)
+        every = partition(net)
+        self.low = fastest_interval([operation for plan in every for operation in plan.operations], site)
+        self.plans = every if plans is None else plans
         self.hash = fingerprint(net)
+        self.units: tuple[Unit, ...] | None = None
+        if near is not None:
+            first, last = (math.floor(near * factor) for factor in NEAR)
+            self.units = Folder(self.plans, site, max(first, self.low), last).fastest()
+
+    @property
+    def interval(self) -> int:
+        """Clock cycles a frame of `units`."""
+        return max(unit.interval_cycles for unit in self.units or ())
 
     def design(self, units: tuple[Unit, ...]) -> Design:
         """The value that is handed out."""
@@ -102,7 +183,7 @@ class Compiler:
 
     def fastest(self, slowest: int | None = None) -> Design:
         """The smallest frame interval that fits."""
-        units = self.bisect(SPAN * self.low) or self.bisect(SLOWEST)
+        units = self.units or self.bisect(SPAN * self.low) or self.bisect(SLOWEST)
         if units is None:
             raise CheckFailed(self.too_big())
         best = self.design(units)
@@ -125,7 +206,7 @@ class Compiler:
 
     def too_slow(self, best: Design, slowest: int) -> str:
         """Why the target is out of reach: what is missing, by how much, and the nearest that works."""
-        least = Folder(self.plans, self.site, min(self.low, slowest), slowest).least(slowest)
+        least = Folder(partition(self.net), self.site, min(self.low, slowest), slowest).least(slowest)
         if any(math.isinf(value) for value in least.values()):
             missing = "no folding keeps that: some stream would have to move more than a pixel a cycle"
         elif short := excess(least, self.site.limits(slowest)):
@@ -151,7 +232,9 @@ class Compiler:
                 f"{', '.join(f'{limits[kind]:.0f} {TITLES[kind]}' for kind in ('dsp', 'lut', 'ff', 'bram36'))}; "
                 "use fewer weight bits, a narrower network or a larger board."
             )
-        if "bram36" in short:
+        if any(operation.choices for plan in self.plans for operation in plan.operations):
+            where += ", with blocks that share compute units,"
+        elif "bram36" in short:
             where += ", with all weights that may go there in LUTs and external memory,"
         missing = ", ".join(
             f"{TITLES[kind]} (needs {count(limits[kind] + over)}, allowed {count(limits[kind])}: {count(over)} short)"

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from deepdive.compiler.budget import Budget
-from deepdive.compiler.compile import Compiler, make_site
+from deepdive.compiler.compile import compiler_of, make_site
 from deepdive.compiler.design import LABEL, MAX_FILE_BYTES, Design
 from deepdive.compiler.objectives import SLOWER, Ladder, latency_ms
 from deepdive.errors import DeepDiveError
@@ -80,7 +80,7 @@ def find_front(net: QNet, design: Design, budget: Budget) -> Front:
     Limits of power and latency are left out: the front shows what they cost.
     """
     free = budget.model_copy(update={"power_w": None, "latency_ms": None})
-    ladder = Ladder(Compiler(net, make_site(design.board, design.clock_mhz, free)), None)
+    ladder = Ladder(compiler_of(net, make_site(design.board, design.clock_mhz, free), design), None)
     designs = [found for factor in SLOWER if (found := ladder.at(round(ladder.fastest * factor)))]
     points = [point(found) for found in designs if found != design]
     chosen = point(design).model_copy(update={"chosen": True})

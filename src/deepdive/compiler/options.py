@@ -14,6 +14,7 @@ from deepdive.compiler.fifos import Room, input_depth
 from deepdive.compiler.plan import DENSE, JOINS, Edge, Operation
 from deepdive.hardware.resources import Resources
 from deepdive.hardware.stages import Dense, Stage
+from deepdive.hardware.stream import Stream
 
 MAX_BEAT_BITS = 4096
 """Wider words are refused by Vitis HLS (AP_INT_MAX_W)."""
@@ -119,6 +120,12 @@ def candidates(
 ) -> Iterator[tuple[int, int, Mapping[str, Any], Stage]]:
     """(lanes in, lanes out, folding, stage) of every folding within the limits."""
     source, target = operation.inputs[0], operation.outputs[0]
+    for stage in operation.choices:
+        if stage.interval_cycles <= limits.slowest:
+            lanes_in, lanes_out = stage.inputs[0].lanes, stage.outputs[0].lanes
+            yield source.lanes.index(lanes_in), target.lanes.index(lanes_out), finished(stage), stage
+    if operation.choices:
+        return
     sources, targets = list(usable_lanes(source, limits)), list(usable_lanes(target, limits))
     if operation.kind in DENSE:
         for (i, lanes_in), (o, lanes_out) in product(sources, targets):
@@ -136,6 +143,11 @@ def candidates(
             yield i, o, NO_FOLDING, stage
             if operation.kind == "depthwise":
                 yield i, o, FABRIC, stage.model_copy(update=FABRIC)
+
+
+def finished(stage: Stage) -> Mapping[str, Any]:
+    """The folding of a stage that was made before: all its fields but name, kind and streams."""
+    return {name: value for name, value in stage if name not in ("kind", "name") and not isinstance(value, Stream)}
 
 
 def dense_candidates(

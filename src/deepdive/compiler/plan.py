@@ -22,6 +22,7 @@ from deepdive.hardware.stages import (
     Pad,
     Repack,
     ResidualAdd,
+    SharedBody,
     Table,
     Window,
     WindowPool,
@@ -46,6 +47,7 @@ STAGES: dict[str, Callable[..., AnyStage]] = {
     "table": Table,
     "fork": Fork,
     "repack": Repack,
+    "shared_body": SharedBody,
 }
 PORTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "add": (("input_a", "input_b"), ("output",)),
@@ -111,6 +113,8 @@ class Operation:
         Those of the stage that are no streams.
     hurry
         How many times faster than the frame interval it must be: a map waits for it meanwhile.
+    choices
+        Finished stages to choose from, for an operation whose foldings were found before.
     """
 
     kind: str
@@ -119,6 +123,7 @@ class Operation:
     outputs: tuple[Edge, ...]
     fields: Mapping[str, Any] = field(default_factory=dict)
     hurry: int = 1
+    choices: tuple[AnyStage, ...] = ()
 
     def stage(self, inputs: tuple[Stream, ...], outputs: tuple[Stream, ...], folding: Mapping[str, Any]) -> AnyStage:
         """The stage at a folding."""
@@ -131,6 +136,8 @@ class Operation:
     def shape(self) -> tuple[object, ...]:
         """Everything that options and costs depend on: operations of one shape share them."""
         fields = tuple(sorted((key, value) for key, value in self.fields.items() if key != "node"))
+        if self.choices:
+            return self.kind, self.name
         return self.kind, tuple(edge.shape for edge in (*self.inputs, *self.outputs)), fields, self.hurry
 
 

@@ -1,0 +1,228 @@
+"""What shared bodies cost, for thousands of foldings at once: nearly what `SharedBody.resources` adds up.
+
+The parts are real stages, one a distinct folding of the part, and so are the memories. FIFOs and
+repacks, which are small, are estimated from their widths. The search judges what it takes by the real stage.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from deepdive.compiler.budget import KINDS
+from deepdive.compiler.shared_cycles import Foldings, Pointwises, up, window
+from deepdive.hardware.memory import Memory
+from deepdive.hardware.resources import Resources
+from deepdive.hardware.stages import Dense, Depthwise, Requantizer, ResidualAdd, SharedBlock, Window
+from deepdive.hardware.stages.shared_body import CONTROL, MEMORY_WORD_BYTES, PORT, SCALE_BITS, without_memories
+from deepdive.hardware.stages.shared_chain import CODE_BITS, Common
+from deepdive.hardware.stream import Stream
+
+PARTS = 12
+"""Stages of a chain, each with its counters."""
+FIFO_LUTS, FIFO_FFS = 1, 2
+"""A bit of a FIFO's width: pairs of registers, or small memories with an output register."""
+LUT, FF = KINDS.index("lut"), KINDS.index("ff")
+WIDE = 1 << 20
+"""No memory has so many bits a word."""
+
+
+def vector(used: Resources) -> np.ndarray:
+    """Costs in the order of KINDS: float64 (len(KINDS),)."""
+    return np.array([used.dsp, used.lut, used.ff, used.bram36, 0, 0], dtype=np.float64)
+
+
+class PartCosts:
+    """What the parts cost beside their memories, float64 (n, len(KINDS)): depthwise multipliers of DSPs, or of LUTs."""
+
+    def __init__(self, blocks: Sequence[SharedBlock], foldings: Foldings, shared: Common) -> None:
+        self.how = widest([layer.requantizer for block in blocks for layer in block.layers])
+        self.kernel, self.shared, self.strided = shared.kernel, shared, blocks[0]
+        common = self.pointwise(foldings.expand, shared.expand_bits) + self.pointwise(
+            foldings.project, shared.project_bits
+        )
+        common += each(foldings.memory_lanes, self.residual) if any(block.add for block in blocks) else 0
+        common += vector(CONTROL) * (PARTS + 2)
+        # feed, align, gather, pack and the maps' own ends: a repack and a FIFO each.
+        lanes = 2 * foldings.memory_lanes + foldings.expand.in_lanes + foldings.expand.lanes
+        lanes = lanes + 3 * foldings.middle_lanes + foldings.project.in_lanes + foldings.project.lanes
+        common[:, LUT] += (1 + FIFO_LUTS) * CODE_BITS * lanes
+        common[:, FF] += (1 + FIFO_FFS) * CODE_BITS * lanes
+        self.in_dsps, self.in_luts = (
+            common + each(foldings.middle_lanes, lambda lanes, fabric=fabric: self.middle(lanes, fabric))  # type: ignore[misc]
+            for fabric in (False, True)
+        )
+
+    def pointwise(self, part: Pointwises, bits: int) -> np.ndarray:
+        """A column for each of the part's foldings."""
+        if not part.in_lanes.all():
+            return np.zeros((len(part.lanes), len(KINDS)))
+        rows, which = np.unique(np.stack([part.in_lanes, part.out_parallel, part.lanes]), axis=1, return_inverse=True)
+        costs = np.array([self.dense(int(a), int(b), int(lanes), bits) for a, b, lanes in rows.T])
+        return np.asarray(costs[which.ravel()])
+
+    def dense(self, in_lanes: int, out_parallel: int, lanes: int, bits: int) -> np.ndarray:
+        """A pointwise stage that takes several turns."""
+        groups = out_parallel // lanes + 1
+        stage = Dense(
+            kind="pointwise",
+            name="part",
+            node="part",
+            input=stream(in_lanes * groups, in_lanes),
+            output=stream(2 * out_parallel, lanes),
+            out_parallel=out_parallel,
+            weight_bits=bits,
+            requantizer=self.how,
+        )
+        return vector(without_memories(stage))
+
+    def residual(self, lanes: int) -> np.ndarray:
+        """The residual add."""
+        ends = [stream(lanes, lanes, name=name) for name in ("a", "b", "c")]
+        return vector(
+            without_memories(ResidualAdd(name="part", node="part", input_a=ends[0], input_b=ends[1], output=ends[2]))
+        )
+
+    def middle(self, lanes: int, fabric: bool) -> np.ndarray:
+        """Window, its FIFO, and depthwise layer."""
+        taps = math.prod(self.kernel)
+        windows = stream(lanes, lanes, taps=taps)
+        layer = Depthwise(
+            name="part",
+            node="part",
+            input=windows,
+            output=stream(lanes, lanes),
+            weight_bits=self.shared.depthwise_bits,
+            requantizer=self.how,
+            fabric=fabric,
+        )
+        raster = Window(
+            name="part",
+            input=stream(lanes, lanes),
+            output=windows,
+            kernel=self.kernel,
+            stride=(1, 1),
+            padding=((self.kernel[0] - 1) // 2, (self.kernel[1] - 1) // 2, self.kernel[0] // 2, self.kernel[1] // 2),
+            zero_point=(0,),
+        )
+        return vector(without_memories(layer)) + vector(without_memories(raster)) + vector(windows.resources)
+
+
+def each(values: np.ndarray, cost: Callable[[int], np.ndarray]) -> np.ndarray:
+    """`cost` of every value, computed once for each different one."""
+    kinds, which = np.unique(values, return_inverse=True)
+    return np.asarray(np.array([cost(int(kind)) for kind in kinds])[which.ravel()])
+
+
+def widest(all_of: Sequence[Requantizer]) -> Requantizer:
+    """A requantizer that can do the work of any."""
+    return Requantizer(
+        acc_bits=max(one.acc_bits for one in all_of),
+        mult_bits=max(one.mult_bits for one in all_of),
+        per_channel=any(one.per_channel for one in all_of),
+    )
+
+
+def stream(channels: int, lanes: int, *, taps: int = 1, name: str = "stream") -> Stream:
+    """A stream of one pixel."""
+    return Stream(name=name, height=1, width=1, channels=channels, lanes=lanes, bits=CODE_BITS, taps=taps)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Memories of one place in the hardware, for all foldings: words of what each block needs, int64 (blocks, n)."""
+
+    depths: np.ndarray
+    width: np.ndarray
+
+
+class MemoryCosts:
+    """What the memories of consecutive blocks cost."""
+
+    def __init__(self, blocks: Sequence[SharedBlock], foldings: Foldings, shared: Common) -> None:
+        inner = np.stack([up(block.middle, foldings.inner) for block in blocks])
+        outer = np.stack([up(block.channels, foldings.outer) for block in blocks])
+        given = np.stack([up(block.output[2], foldings.outer) for block in blocks])
+        has = {role: np.array([[getattr(block, role) is not None] for block in blocks]) for role in ROLES}
+        middle, taps = foldings.middle_lanes, math.prod(shared.kernel)
+        self.constants: list[Stored] = []
+        for role, part, bits, ends in (
+            ("expand", foldings.expand, shared.expand_bits, (outer, inner)),
+            ("project", foldings.project, shared.project_bits, (inner, given)),
+        ):
+            if part.in_lanes.all():
+                depth = has[role] * (ends[0] // part.in_lanes) * (ends[1] // part.out_parallel)
+                self.constants.append(Stored(depth, part.multipliers * bits))
+                self.constants.append(Stored(has[role] * (ends[1] // part.lanes), part.lanes * SCALE_BITS))
+        depth = has["depthwise"] * (inner // middle)
+        self.constants.append(Stored(depth, taps * middle * shared.depthwise_bits))
+        self.constants.append(Stored(depth, middle * SCALE_BITS))
+        rows = [window(block, shared.kernel).row_pixels if block.depthwise else 0 for block in blocks]
+        rows_above, columns_left = shared.kernel[0] - 1, shared.kernel[1] - 1
+        lines = np.array(rows)[:, None] * depth
+        self.work = [
+            Stored(lines, CODE_BITS * middle * max(rows_above, 1)),
+            Stored(depth, CODE_BITS * middle * max(shared.kernel[0] * columns_left, 1)),
+        ]
+        lags = [window(block, shared.kernel).lag_pixels + 12 if block.add else 0 for block in blocks]
+        skips = np.array(lags)[:, None] * (outer // foldings.memory_lanes)
+        self.work.append(Stored(skips, CODE_BITS * foldings.memory_lanes))
+        early = [block.output[1] // 2 if block.depthwise and block.depthwise.stride[0] > 1 else 0 for block in blocks]
+        if foldings.project.in_lanes.all():
+            waiting = np.array(early)[:, None] * (inner // foldings.project.in_lanes)
+            self.work.append(Stored(waiting, CODE_BITS * foldings.project.in_lanes))
+        words = -(-np.stack([one.width for one in self.constants]) // (8 * MEMORY_WORD_BYTES))
+        self.weight_words = np.asarray(sum(one.depths * word for one, word in zip(self.constants, words, strict=True)))
+        pixels = np.array([[block.height * block.width] for block in blocks])
+        results = np.array([[block.output[0] * block.output[1]] for block in blocks])
+        self.read_words = pixels * outer // foldings.memory_lanes
+        self.written_words = results * given // foldings.memory_lanes
+        self.memory_width = CODE_BITS * foldings.memory_lanes
+
+    def of_work(self, segment: slice) -> np.ndarray:
+        """Lines, pixels and FIFOs: float64 (n, len(KINDS))."""
+        return sum_of(memory(one.depths[segment].max(axis=0), one.width) for one in self.work)
+
+    def of_constants(self, segment: slice, *, buffers: int) -> np.ndarray:
+        """Weights and scales: `buffers` of the largest block's; 0: a ROM of all."""
+        if buffers:
+            return buffers * sum_of(memory(one.depths[segment].max(axis=0), one.width) for one in self.constants)
+        return sum_of(memory(one.depths[segment].sum(axis=0), one.width, rom=True) for one in self.constants)
+
+    def of_maps(self, segment: slice, batch: int) -> np.ndarray:
+        """Maps that rest on chip: two of each."""
+        read, written = self.read_words[segment], self.written_words[segment]
+        between = read[1:].max(axis=0) if len(read) > 1 else np.zeros_like(read[0])
+        return 2 * sum_of(memory(batch * words, self.memory_width) for words in (read[0], between, written[-1]))
+
+
+ROLES = ("expand", "depthwise", "project")
+
+
+def sum_of(costs: object) -> np.ndarray:
+    """Sum of arrays."""
+    return np.asarray(sum(costs))  # type: ignore[call-overload]
+
+
+def memory(depth: np.ndarray, width: np.ndarray, *, rom: bool = False) -> np.ndarray:
+    """Cost of a memory, float64 (n, len(KINDS)); nothing where the depth is 0."""
+    sizes, which = np.unique(depth * WIDE + width, return_inverse=True)
+    return np.asarray(np.array([memory_cost(size // WIDE, size % WIDE, rom) for size in sizes.tolist()])[which])
+
+
+@lru_cache(maxsize=1 << 17)
+def memory_cost(depth: int, width: int, rom: bool) -> tuple[float, ...]:
+    """Cost of one size of memory, in the order of KINDS."""
+    if not depth:
+        return (0.0,) * len(KINDS)
+    used = Memory(name="memory", depth=depth, width=width, read_only=rom).resources
+    return tuple(vector(used).tolist())
+
+
+def port_cost(*, maps: bool, weights: bool) -> np.ndarray:
+    """AXI masters: two that read and write maps, one that reads weights."""
+    return vector(PORT) * (4 * maps + weights)

@@ -1,0 +1,186 @@
+"""Cycles of the blocks of a shared body for thousands of foldings at once: as `chain_cycles` and `SharedBody` count."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import cached_property
+
+import numpy as np
+
+from deepdive.hardware.stages import PIPELINE_CYCLES, PointwiseFolding, SharedBlock, SharedFolding
+from deepdive.hardware.stages.window import Window
+from deepdive.hardware.stream import Stream
+
+
+@dataclass(frozen=True)
+class Pointwises:
+    """Many a `PointwiseFolding`, int64 (n,) each; all zero where the foldings have no such part."""
+
+    in_lanes: np.ndarray
+    out_parallel: np.ndarray
+    lanes: np.ndarray
+
+    def take(self, rows: np.ndarray) -> Pointwises:
+        """Some of them."""
+        return Pointwises(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    def at(self, row: int) -> PointwiseFolding | None:
+        """One of them."""
+        if not self.in_lanes[row]:
+            return None
+        return PointwiseFolding(
+            in_lanes=int(self.in_lanes[row]), out_parallel=int(self.out_parallel[row]), lanes=int(self.lanes[row])
+        )
+
+    @property
+    def multipliers(self) -> np.ndarray:
+        """Multiplications a clock cycle."""
+        return self.in_lanes * self.out_parallel
+
+
+@dataclass(frozen=True)
+class Foldings:
+    """Many a `SharedFolding`, but for `fabric`; int64 (n,) each."""
+
+    expand: Pointwises
+    middle_lanes: np.ndarray
+    project: Pointwises
+    memory_lanes: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.middle_lanes)
+
+    def take(self, rows: np.ndarray) -> Foldings:
+        """Some of them."""
+        return Foldings(
+            self.expand.take(rows), self.middle_lanes[rows], self.project.take(rows), self.memory_lanes[rows]
+        )
+
+    def at(self, row: int, *, fabric: bool) -> SharedFolding:
+        """One of them."""
+        return SharedFolding(
+            expand=self.expand.at(row),
+            middle_lanes=int(self.middle_lanes[row]),
+            project=self.project.at(row),
+            memory_lanes=int(self.memory_lanes[row]),
+            fabric=fabric,
+        )
+
+    @cached_property
+    def outer(self) -> np.ndarray:
+        """Channels of maps in memory are padded to a multiple of it."""
+        parts = np.maximum(self.expand.in_lanes, 1), np.maximum(self.project.out_parallel, 1)
+        return np.lcm(np.lcm(*parts), self.memory_lanes)
+
+    @cached_property
+    def inner(self) -> np.ndarray:
+        """Channels between the pointwise layers are padded to a multiple of it."""
+        parts = np.maximum(self.expand.out_parallel, 1), np.maximum(self.project.in_lanes, 1)
+        return np.lcm(np.lcm(*parts), self.middle_lanes)
+
+
+def up(channels: int | np.ndarray, multiple: int | np.ndarray) -> np.ndarray:
+    """`channels` rounded up to a multiple."""
+    return np.asarray(-(-channels // multiple) * multiple)
+
+
+class Flow:
+    """The times of the first and the last beat along a chain, for all foldings: see `chain_cycles`."""
+
+    def __init__(self, frames: int, beats: np.ndarray) -> None:
+        self.frames, self.beats = frames, beats
+        self.first, self.last = np.zeros(len(beats)), (frames * beats).astype(float)
+
+    def through(
+        self,
+        interval: np.ndarray,
+        beats: np.ndarray,
+        *,
+        fill: np.ndarray | int = 1,
+        drain: np.ndarray | int = 0,
+        gathers: np.ndarray | int = 0,
+    ) -> None:
+        """One stage further, to a stream of so many beats; `gathers` are beats that must be there before it begins."""
+        pace = (self.last - self.first) / np.maximum(self.frames * self.beats - 1, 1)
+        began = self.first + gathers * np.maximum(pace - 1, 0)
+        self.first = began + (fill - 1) * pace + PIPELINE_CYCLES
+        self.last = np.maximum(self.last + drain, began + self.frames * interval) + PIPELINE_CYCLES
+        self.beats = beats
+
+    def repack(
+        self, pixels: int, channels: tuple[np.ndarray, np.ndarray], lanes: tuple[np.ndarray, np.ndarray]
+    ) -> np.ndarray:
+        """To other lanes, and another padding; returns which foldings cannot: lanes that do not divide each other."""
+        steps = np.maximum(*channels) // np.minimum(*lanes)
+        fill, drain = np.maximum(1, lanes[1] // lanes[0]), np.maximum(1, lanes[0] // lanes[1]) - 1
+        self.through(pixels * steps, pixels * channels[1] // lanes[1], fill=fill, drain=drain)
+        return np.asarray((np.maximum(*lanes) % np.minimum(*lanes)) > 0)
+
+    def pointwise(self, pixels: int, channels: tuple[np.ndarray, np.ndarray], how: Pointwises) -> np.ndarray:
+        """A pointwise layer; returns which foldings cannot: their requantizers would not follow."""
+        groups, turns = channels[0] // how.in_lanes, channels[1] // how.out_parallel
+        self.through(
+            pixels * groups * turns,
+            pixels * channels[1] // how.lanes,
+            fill=groups,
+            drain=groups * (turns - 1) + how.out_parallel // how.lanes - 1,
+            gathers=np.where(turns > 1, groups - 1, 0),
+        )
+        return np.asarray(groups * how.lanes < how.out_parallel)
+
+
+def chain(block: SharedBlock, foldings: Foldings, kernel: tuple[int, int], frames: int) -> np.ndarray:
+    """Clock cycles in which frames pass a block's chain, float64 (n,); infinite where a folding cannot compute it.
+
+    Parameters
+    ----------
+    kernel
+        Of the window that all blocks share.
+    """
+    height, width, _ = block.output
+    pixels, given = block.height * block.width, height * width
+    memory, middle = foldings.memory_lanes, foldings.middle_lanes
+    channels, inner = up(block.channels, foldings.outer), up(block.middle, foldings.inner)
+    flow, lanes = Flow(frames, pixels * channels // memory), memory
+    bad = np.zeros(len(foldings), dtype=bool)
+    if block.add:
+        flow.through(flow.beats, flow.beats)
+    if block.expand:
+        bad |= flow.repack(pixels, (channels, channels), (lanes, foldings.expand.in_lanes))
+        bad |= flow.pointwise(pixels, (channels, inner), foldings.expand)
+        channels, lanes = inner, foldings.expand.lanes
+    bad |= flow.repack(pixels, (channels, inner), (lanes, middle))
+    channels, lanes = inner, middle
+    if block.depthwise:
+        one = window(block, kernel)
+        steps, groups = one.interval_cycles, inner // middle
+        fill = np.minimum(one.lag_pixels * groups + 1, pixels * groups)
+        flow.through(steps * groups, given * groups, fill=fill, drain=one.drain_cycles * groups)
+        flow.through(given * groups, given * groups)
+    outer = up(block.output[2], foldings.outer)
+    if block.project:
+        bad |= flow.repack(given, (inner, inner), (lanes, foldings.project.in_lanes))
+        bad |= flow.pointwise(given, (inner, outer), foldings.project)
+        channels, lanes = outer, foldings.project.lanes
+    bad |= flow.repack(given, (channels, outer), (lanes, memory))
+    if block.add:
+        flow.through(flow.beats, flow.beats)
+    return np.where(bad, np.inf, np.rint(flow.last))
+
+
+def window(block: SharedBlock, kernel: tuple[int, int]) -> Window:
+    """The block's window, one channel wide."""
+    layer = block.depthwise
+    assert layer is not None
+    height, width, _ = block.output
+    source = Stream(name="source", height=block.height, width=block.width, channels=1, lanes=1, bits=8)
+    target = Stream(name="target", height=height, width=width, channels=1, lanes=1, bits=8, taps=kernel[0] * kernel[1])
+    return Window(
+        name="window",
+        input=source,
+        output=target,
+        kernel=kernel,
+        stride=layer.stride,
+        padding=layer.within(kernel),
+        zero_point=(0,),
+    )
