@@ -40,8 +40,8 @@ def demo(
     board: Annotated[str, typer.Option(help="A board of `deepdive boards`, or your own TOML file.")] = "zcu102",
 ) -> None:
     """Walk the whole flow: pretrained EfficientNet-Lite0 and photographs in, a bit-exact C++ accelerator out."""
-    from deepdive.backends import vitis
     from deepdive.backends.build import write_build
+    from deepdive.backends.writers import writers
     from deepdive.compiler.compile import compile as compile_network
     from deepdive.models import zoo
     from deepdive.models.run import float_logits
@@ -76,9 +76,9 @@ def demo(
             step(name)
     print_classifications(tuple(seen), out)
 
-    out.print(f"[bold]4[/] Compile it for {board} and write the C++ project")
+    out.print(f"[bold]4[/] Compile it for {board} and write the C++ project, and the runtime for the board")
     design = compile_network(net, board=board)
-    build = write_build(design, net, folder / "build", {"hls": vitis.write_project})
+    build = write_build(design, net, folder / "build", writers("hls"))
 
     out.print(
         f"[bold]5[/] Compile the C++ and simulate it on {' and '.join(SIMULATED)}, every value of every unit compared"
