@@ -16,7 +16,9 @@ from deepdive.hardware.stream import Stream
         (513, 36, 1.0, 0),  # two of 1024x18
         (512, 37, 1.0, 0),  # two of 512x36
         (1024, 18, 0.5, 0),
-        (2304, 96, 7.5, 2 * 96),  # 5 x 3 of 512x36; 5:1 multiplexers are two LUTs
+        (2304, 96, 7.5, 2 * 96),  # 5 x 3 of 512x36; two LUTs choose one of five
+        (64000, 80, 144.0, 4 * 80),  # 2048x9, two of them a BRAM36: 16 x 9
+        (1536, 400, 17.0, 400),  # 3 x 11 of 512x36, and one 4096x4 for the last four bits
         (16384, 1, 0.5, 0),
         (27648, 8, 7.0, 2 * 8),  # 512x36: 54, 1024x18: 27, 2048x9: 14 x 1, 4096x4: 7 x 2
         (64 * 112, 8, 2.0, 0),  # 8192x2: 1 x 4
@@ -36,7 +38,7 @@ def test_block_ram_takes_the_best_shape(depth: int, width: int, bram36: float, l
         (65, 8, True, 16),
         (256, 8, True, 32),  # four LUTs a bit, joined by F7 and F8
         (1024, 8, True, 8 * (16 + 1)),  # and a 4:1 multiplexer
-        (2048, 1, True, 32 + 3),  # 8:1 needs three LUTs
+        (2048, 1, True, 32 + 2),  # two LUTs and F7 choose one of eight
         (64, 7, False, 8),  # RAM64M8
         (64, 14, False, 16),
         (32, 14, False, 8),  # RAM32M16
@@ -74,11 +76,11 @@ def fifo(depth: int) -> Resources:
 
 def test_fifo_grows_from_registers_to_block_ram() -> None:
     assert fifo(2) == Resources(lut=64 + 4, ff=2 * 64 + 2)
-    assert fifo(33) == Resources(lut=5 * 8 + 4 * 6, ff=64 + 3 * 6 + 1)
+    assert fifo(33) == Resources(lut=5 * 8 + 28, ff=64 + 3 * 6 + 1)
     assert fifo(64).bram36 == 0
     assert fifo(2048).bram36 == 4.0  # 64 bits wide: 8 of 2048x9
     wide = Stream(name="s", height=1, width=1, channels=16, lanes=16, bits=8)
-    assert wide.resources == Resources(lut=10 * 8 + 4 * 2, ff=128 + 3 * 2 + 1)  # two words of RAM32M16
+    assert wide.resources == Resources(lut=10 * 8 + 8, ff=128 + 3 * 2 + 1)  # two words of RAM32M16
 
 
 def test_stream_counts_beats_and_bits() -> None:

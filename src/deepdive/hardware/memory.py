@@ -16,6 +16,9 @@ BRAM18_SHAPES = ((16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 
 LUTRAM_SHAPES = ((64, 7), (32, 14))
 """(depth, width) of the 8 LUTs of a SLICEM as a RAM with one write and one read port: RAM64M8, RAM32M16."""
 
+LUTS_PER_BRAM18 = 129
+"""What Yosys counts a BRAM18 for when it chooses a shape (its brams.txt for UltraScale)."""
+
 LUTS_PER_BRAM36 = 200
 """A memory goes to LUTs while they are fewer than this for each block RAM saved: about what a device has of both."""
 
@@ -57,20 +60,14 @@ class Memory(BaseModel):
         """LUTs of distributed memory; of block RAMs the multiplexers that join several below each other."""
         if self.style == "distributed":
             return self.luts_needed
-        rows, _ = self._block_shape
-        return self.banks * self.width * joining_luts(rows)
+        rows, _ = block_rams(self.depth, self.width)
+        return self.banks * self.width * joining_luts(rows if rows % 2 else rows // 2)
 
     @property
     def bram36_needed(self) -> float:
         """Block RAMs that would hold it, in the best of the primitive's shapes."""
-        rows, columns = self._block_shape
-        return self.banks * rows * columns / 2
-
-    @property
-    def _block_shape(self) -> tuple[int, int]:
-        """How many BRAM18 stand below and beside each other."""
-        shapes = [(math.ceil(self.depth / depth), math.ceil(self.width / width)) for depth, width in BRAM18_SHAPES]
-        return min(shapes, key=lambda shape: (shape[0] * shape[1], shape[0]))
+        _, count = block_rams(self.depth, self.width)
+        return self.banks * count / 2
 
     @property
     def luts_needed(self) -> int:
@@ -97,8 +94,30 @@ class Memory(BaseModel):
 
 
 def joining_luts(rows: int) -> int:
-    """LUTs a bit that choose between `rows` memories below each other: a LUT6 is a multiplexer of four."""
-    return math.ceil((rows - 1) / 3)
+    """LUTs a bit that choose between `rows` memories below each other.
+
+    A LUT6 is a multiplexer of four; F7 and F8 join four of them to one of 16 (UG574).
+    """
+    luts = 0
+    while rows > 1:
+        luts, rows = luts + math.ceil(rows / 4), math.ceil(rows / 16)
+    return luts
+
+
+def block_rams(depth: int, width: int) -> tuple[int, int]:
+    """(rows, BRAM18s): one shape for as many full columns as there are, the best one for the bits that are left.
+
+    Two BRAM18s below each other are a BRAM36; more are joined by LUTs, so a shape with fewer of them may win against
+    one that takes fewer block RAMs.
+    """
+    choices = []
+    for shape_depth, shape_width in BRAM18_SHAPES:
+        rows, (columns, rest) = math.ceil(depth / shape_depth), divmod(width, shape_width)
+        beside = min(math.ceil(depth / d) * math.ceil(rest / w) for d, w in BRAM18_SHAPES)
+        count = rows * columns + beside
+        choices.append((count * LUTS_PER_BRAM18 + width * joining_luts(rows if rows % 2 else rows // 2), rows, count))
+    _, rows, count = min(choices)
+    return rows, count
 
 
 def total(memories: Iterable[Memory]) -> Resources:

@@ -77,5 +77,5 @@ class Stream(BaseModel):
             return Resources(lut=self.beat_bits + 4, ff=2 * self.beat_bits + 2)
         memory = Memory(name=self.name, depth=words, width=self.beat_bits)
         bits = words.bit_length()
-        control = Resources(lut=4 * bits, ff=3 * bits + 1 + (0 if memory.bram36 else self.beat_bits))
+        control = Resources(lut=5 * bits - 2, ff=3 * bits + 1 + (0 if memory.bram36 else self.beat_bits))
         return control + memory.resources

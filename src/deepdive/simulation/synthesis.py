@@ -1,4 +1,4 @@
-"""Open synthesis: the emitted Verilog through Yosys, unit by unit, to counts of FPGA primitives.
+"""Open synthesis: the emitted Verilog through Yosys, unit by unit and stage by stage, to counts of FPGA primitives.
 
 Yosys packs no pipeline or accumulator registers into DSP slices and no adders behind multipliers, so its LUT and FF
 counts are upper bounds of what a vendor's tool finds; DSP and block RAM counts are not affected.
@@ -6,56 +6,59 @@ counts are upper bounds of what a vendor's tool finds; DSP and block RAM counts 
 
 from __future__ import annotations
 
-import json
+import hashlib
 import os
 import re
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from deepdive.backends.verilog import FILE_LIST
-from deepdive.backends.verilog.emit import yosys
 from deepdive.compiler.design import Design
 from deepdive.errors import DeepDiveError
+from deepdive.files import write_text
 from deepdive.hardware.resources import Resources
 from deepdive.hardware.rtl.memories import MEMORY_MODULES
+from deepdive.hardware.units import Unit
 from deepdive.simulation.bench import part
+from deepdive.simulation.logic_depth import logic_depth
+from deepdive.simulation.netlist import Module, primitives, resources
+from deepdive.simulation.yosys_flow import ROM, SCRIPT, Family, map_to_primitives
 
-Family = Literal["xcup", "xc7"]
 LABEL = "synthesised"
-
-# Yosys 0.70 stops in ABC9 on UltraScale+; everything up to there, and ABC, work. The costs are those of synth_xilinx.
-SCRIPT = """read_verilog -defer {sources}
-synth_xilinx -family {family} -top {top} -noiopad -run begin:map_luts
-abc -luts 2:2,3,6:5,10,20
-opt_clean
-tee -q -o {report} stat -json
-"""
-
-LUTS = {
-    "$lut": 1,
-    "INV": 0,
-    "RAM32X1S": 1,
-    "RAM64X1S": 1,
-    "RAM32X1D": 2,
-    "RAM64X1D": 2,
-    "RAM128X1D": 4,
-    "RAM256X1D": 8,
-    "RAM32M": 4,
-    "RAM64M": 4,
-    "RAM32M16": 8,
-    "RAM64M8": 8,
-    "SRL16E": 1,
-    "SRLC32E": 1,
-}
-"""LUTs that a cell occupies; UG974 and UG953, the libraries guides."""
-BLOCK_RAMS = {"RAMB36E2": 1.0, "RAMB36E1": 1.0, "RAMB18E2": 0.5, "RAMB18E1": 0.5}
+KEPT = "synthesis"
+"""Folder of a project that keeps what was counted, by a hash of what it was counted from."""
+ANY_UNIT = "UNIT"
 INSTANCE = re.compile(r"^\s*(deepdive_(?:mac|ram|rom)\w*)\s+(?:#\(|\\?[\w$.]+\s*\()", re.MULTILINE)
+IMAGE = re.compile(r'\.FILE\("([^"]+)"\),\s*\.STYLE\("(\w+)"\)')
 
 Progress = Callable[[str], None]
+
+
+class UnitSynthesis(BaseModel):
+    """What synthesis found in a unit.
+
+    Parameters
+    ----------
+    resources
+        Of the unit and all that it instantiates.
+    parts
+        Of each stage by its name, and of each FIFO by the name of its stream.
+    logic_depth
+        LUTs one after the other on the longest path between two registers; see `simulation.logic_depth`.
+    longest_path
+        The registers at its ends.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    resources: Resources
+    parts: dict[str, Resources]
+    logic_depth: int
+    longest_path: str
 
 
 def synthesise(
@@ -66,8 +69,8 @@ def synthesise(
     units: tuple[str, ...] = (),
     jobs: int | None = None,
     progress: Progress | None = None,
-) -> dict[str, Resources]:
-    """Counts by name of the unit.
+) -> dict[str, UnitSynthesis]:
+    """What synthesis finds, by name of the unit; a unit that was counted before is not counted again.
 
     Parameters
     ----------
@@ -87,14 +90,14 @@ def synthesise(
     """
     if not (project / FILE_LIST).is_file():
         raise DeepDiveError(f"'{project}' holds no Verilog project; compile the network with the RTL backend.")
-    known = [unit.name for unit in design.units]
+    known = {unit.name: unit for unit in design.units}
     for name in units:
         if name not in known:
             raise DeepDiveError(f"The design has no unit '{name}'; it has {', '.join(known)}.")
-    wanted = list(units) or known
+    wanted = list(units) or list(known)
 
-    def one(name: str) -> Resources:
-        found = synthesise_unit(project.resolve(), name, family)
+    def one(name: str) -> UnitSynthesis:
+        found = synthesise_unit(project.resolve(), known[name], family)
         if progress:
             progress(name)
         return found
@@ -103,53 +106,62 @@ def synthesise(
         return dict(zip(wanted, pool.map(one, wanted), strict=True))
 
 
-def synthesise_unit(project: Path, unit: str, family: Family) -> Resources:
-    """Counts of one unit and all that it instantiates."""
+def synthesise_unit(project: Path, unit: Unit, family: Family) -> UnitSynthesis:
+    """What synthesis finds in one unit, out of context, its hierarchy kept."""
+    sources = sources_of(project, unit.name)
+    kept = project / KEPT / f"{content_hash(sources, unit.name, family)}.json"
+    try:
+        return UnitSynthesis.model_validate_json(kept.read_text(encoding="utf-8").replace(ANY_UNIT, unit.name))
+    except (OSError, ValidationError):
+        pass
     with tempfile.TemporaryDirectory(prefix="deepdive-synthesis-") as name:
         folder = Path(name)
-        for path in [*project.glob("*.mem"), *project.glob("*.v")]:
-            (folder / path.name).write_bytes(path.read_bytes())
-        (folder / "deepdive_rom.v").write_text(part("synthesis_rom.v"), encoding="utf-8")
-        sources = [*MEMORY_MODULES, *sorted(columns_of(folder / f"{unit}.v")), f"{unit}.v"]
-        yosys(
-            SCRIPT.format(sources=" ".join(sources), family=family, top=unit, report="report.json"),
-            folder,
-            timeout=3600,
-        )
-        report = (folder / "report.json").read_text(encoding="utf-8")
-    modules = json.loads(report[report.index("{") :])["modules"]
-    return count(cells_of(f"\\{unit}", {name: found["num_cells_by_type"] for name, found in modules.items()}))
+        for file, text in sources.items():
+            (folder / file).write_text(text, encoding="utf-8")
+        modules = map_to_primitives(folder, [file for file in sources if file.endswith(".v")], unit.name, family)
+    found = measure(unit, modules)
+    kept.parent.mkdir(exist_ok=True)
+    write_text(kept, nameless(found.model_dump_json(indent=2), unit.name))
+    return found
 
 
-def columns_of(verilog: Path) -> set[str]:
-    """Files of the multiplier columns that a unit instantiates."""
-    modules = set(INSTANCE.findall(verilog.read_text(encoding="utf-8")))
-    return {f"{module}.v" for module in modules} - set(MEMORY_MODULES)
+def measure(unit: Unit, modules: Mapping[str, Module]) -> UnitSynthesis:
+    """The counts of a unit's netlist, whole and by stage and FIFO, and its longest path."""
 
+    def of(name: str) -> Resources:
+        return resources(primitives(name, modules))
 
-def cells_of(module: str, modules: Mapping[str, Mapping[str, int]]) -> Counter[str]:
-    """Primitives by type in a module and in all that it instantiates.
-
-    Yosys names a plain module ``\\name``, in cells ``name``; its own totals leave out primitives that its library
-    describes as modules, flip-flops among them.
-    """
-    total: Counter[str] = Counter()
-    for cell, number in modules[module].items():
-        inner = next((name for name in (cell, f"\\{cell}") if name in modules), None)
-        if inner is None:
-            total[cell] += number
-        else:
-            for name, inside in cells_of(inner, modules).items():
-                total[name] += number * inside
-    return total
-
-
-def count(cells: Mapping[str, int]) -> Resources:
-    """FPGA resources of Yosys' cells."""
-    return Resources(
-        dsp=sum(number for cell, number in cells.items() if cell.startswith("DSP48")),
-        lut=sum(LUTS.get(cell, 0) * number for cell, number in cells.items()),
-        ff=sum(number for cell, number in cells.items() if cell.startswith("FD")),
-        bram36=sum(BLOCK_RAMS.get(cell, 0.0) * number for cell, number in cells.items()),
-        uram=cells.get("URAM288", 0),
+    path = logic_depth(unit.name, modules)
+    return UnitSynthesis(
+        resources=of(unit.name),
+        parts={
+            **{stage.name: of(f"{unit.name}__{stage.name}") for stage in unit.stages},
+            **{stream.name: of(f"{unit.name}__{stream.name}_fifo") for stream in unit.streams},
+        },
+        logic_depth=path.luts,
+        longest_path=f"{path.start} to {path.end}",
     )
+
+
+def sources_of(project: Path, unit: str) -> dict[str, str]:
+    """What synthesis of a unit reads, by name of the file: its Verilog, the modules in it, the images of its ROMs.
+
+    Images of ROMs in block RAM are not read: see `synthesis_rom.v`.
+    """
+    verilog = (project / f"{unit}.v").read_text(encoding="utf-8")
+    columns = sorted({f"{module}.v" for module in INSTANCE.findall(verilog)} - set(MEMORY_MODULES))
+    sources = {name: (project / name).read_text(encoding="utf-8") for name in (*MEMORY_MODULES, *columns)}
+    sources |= {ROM: part("synthesis_rom.v"), f"{unit}.v": verilog}
+    images = sorted(name for name, style in IMAGE.findall(verilog) if style != "block")
+    return sources | {name: (project / name).read_text(encoding="utf-8") for name in images}
+
+
+def content_hash(sources: Mapping[str, str], unit: str, family: Family) -> str:
+    """Hash of all that the counts depend on; the unit's own name is not among it."""
+    texts = [SCRIPT, family, *(f"{name}\n{text}" for name, text in sources.items())]
+    return hashlib.sha256(nameless("\0".join(texts), unit).encode()).hexdigest()[:32]
+
+
+def nameless(text: str, unit: str) -> str:
+    """`text` without the unit's name, with which the names of its parts begin."""
+    return re.sub(rf"\b{unit}(?![a-z0-9])", ANY_UNIT, text)

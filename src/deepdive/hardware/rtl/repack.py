@@ -26,21 +26,22 @@ class RepackComponent(StageComponent):
         return m
 
     def _split(self, m: Module, parts: int, bits: int) -> None:
-        """The wide beat shifts down; its last part leaves in the cycle that the next one comes in."""
-        beat, left = Signal(parts * bits, reset_less=True), Signal(range(parts + 1))
+        """The wide beat shifts down; its last part leaves in the cycle that the next one comes in.
+
+        `valid` and `final` are registers of their own, or synthesis decodes the counter once for each bit of the beat.
+        """
+        beat, left = Signal(parts * bits, reset_less=True), counter(parts, "left")
+        valid, final = Signal(name="valid"), Signal(name="final")
         m.d.comb += [
             self.output0.payload.eq(beat[:bits]),
-            self.output0.valid.eq(left != 0),
-            self.input0.ready.eq((left == 0) | ((left == 1) & self.output0.ready)),
+            self.output0.valid.eq(valid),
+            self.input0.ready.eq(~valid | (final & self.output0.ready)),
         ]
         with m.If(self.input0.ready):
-            m.d.sync += beat.eq(self.input0.payload)
-            with m.If(self.input0.valid):
-                m.d.sync += left.eq(parts)
-            with m.Else():
-                m.d.sync += left.eq(0)
+            m.d.sync += [beat.eq(self.input0.payload), valid.eq(self.input0.valid)]
+            m.d.sync += [left.eq(parts - 1), final.eq(parts == 1)]
         with m.Elif(self.output0.ready):
-            m.d.sync += [beat.eq(beat >> bits), left.eq(left - 1)]
+            m.d.sync += [beat.eq(beat >> bits), left.eq(left - 1), final.eq(left == 1)]
 
     def _join(self, m: Module, parts: int, bits: int) -> None:
         """The first parts wait in registers; the last one completes the output register."""

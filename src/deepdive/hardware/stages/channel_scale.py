@@ -66,5 +66,5 @@ class ChannelScale(Stage):
         """A DSP48E2 and two zero points to subtract a lane, the requantizers, the factors."""
         lanes = self.input.lanes
         codes = (self.input.bits + self.factors.bits + 2) * lanes
-        own = Resources(dsp=lanes, lut=codes + 60, ff=codes + 60)
+        own = Resources(dsp=lanes, lut=4 * lanes + 25, ff=codes + 60)
         return own + self.requantizer.resources(self.output) + total(self.memories)

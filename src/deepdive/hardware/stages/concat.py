@@ -46,5 +46,5 @@ class Concat(Stage):
         return self.output.beats
 
     def resources(self) -> Resources:
-        """A register, a multiplexer of two beats (two bits a LUT6), a counter of beats."""
-        return Resources(lut=self.output.beat_bits // 2 + 30, ff=self.output.beat_bits + 20)
+        """A register, a multiplexer of two beats, a counter of beats."""
+        return Resources(lut=self.output.beat_bits + 8, ff=self.output.beat_bits + 10)

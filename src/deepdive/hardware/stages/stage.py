@@ -136,9 +136,10 @@ class Requantizer(BaseModel):
 
         A DSP48E2 multiplies 27 x 18 bits (UG579): one while the accumulator has at most 27 bits, else two. The bias is
         an adder of the accumulator's bits. Shifting leaves few bits more than a code has, so the barrel shifter, where
-        the shift differs by channel, rounding, zero point and clip are all of the output's width (fitted).
+        the shift differs by channel, rounding, zero point and clip are all of the output's width (fitted). With one
+        scale for all channels the bias is a constant as well, and costs no LUT in front of the carry chain.
         """
         product = self.acc_bits + self.mult_bits
-        lut = self.acc_bits + (27 if self.per_channel else 18) * output.bits // 8
+        lut = self.acc_bits + 27 * output.bits // 8 if self.per_channel else 2 * output.bits
         dsp = 1 if self.acc_bits <= 27 else 2
         return Resources(dsp=dsp * output.lanes, lut=lut * output.lanes, ff=(product + 2 * output.bits) * output.lanes)

@@ -96,7 +96,7 @@ class Window(Pipe):
         a multiplexer. Steps ahead of the input take the lines from where they will lie, one multiplexer a row.
         """
         taps, word = self.output.beat_bits, self.input.beat_bits
-        lut, ff = 130, taps + word + 110
+        lut, ff = 8 * self.input.beats.bit_length(), taps + word + 110
         if len(set(self.zero_point)) > 1:
             lut += taps + word
         if self.kernel[0] - 2 - self.padding[0] > 0:

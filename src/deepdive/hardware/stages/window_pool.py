@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from pydantic import model_validator
 
 from deepdive.hardware.resources import Resources
+from deepdive.hardware.stages.arithmetic import tree_luts
 from deepdive.hardware.stages.stage import Pipe, Requantizer
 
 
@@ -34,8 +36,11 @@ class WindowPool(Pipe):
         return self.output.beats
 
     def resources(self) -> Resources:
-        """A comparison with its multiplexer, or an adder of about twelve bits, for each tap; registers alike."""
-        per_tap = 2 * self.input.bits if self.requantizer is None else 12
-        tree = per_tap * self.input.taps * self.input.lanes
-        own = Resources(lut=tree + 60, ff=tree + 60)
+        """A tree a lane: of comparisons with their multiplexers (fitted), or of adders."""
+        taps, bits = self.input.taps, self.input.bits
+        if self.requantizer is None:
+            tree = math.ceil(1.8 * bits * (taps - 1))
+        else:
+            tree = math.ceil(tree_luts(taps, bits + 1, bits + 1 + taps.bit_length()))
+        own = Resources(lut=tree * self.input.lanes + 10, ff=(tree + taps * bits) * self.input.lanes + 20)
         return own + (self.requantizer.resources(self.output) if self.requantizer else Resources())

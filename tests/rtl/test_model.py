@@ -1,0 +1,116 @@
+"""The model of every kind of stage, and of FIFOs, against open synthesis of its RTL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from stage_cases import (
+    ConvSpec,
+    StageCase,
+    add_case,
+    channel_scale_case,
+    concat_case,
+    dense_case,
+    depthwise_case,
+    max_pool_case,
+    plain_case,
+    pool_case,
+    table_case,
+    window_case,
+)
+
+from deepdive.backends.verilog.emit import emit
+from deepdive.hardware.resources import Resources
+from deepdive.hardware.rtl.fifo import StreamFifo
+from deepdive.hardware.rtl.mac_column import MacColumn
+from deepdive.hardware.rtl.memories import MEMORY_MODULES, memory_module
+from deepdive.hardware.stream import Stream
+from deepdive.qnet import FeatureMap
+from deepdive.simulation.logic_depth import logic_depth
+from deepdive.simulation.netlist import Module, primitives, read_netlist, resources
+from deepdive.simulation.yosys_flow import map_to_primitives
+from rtl.conftest import MakeOnce
+
+SAME3 = (1, 1, 1, 1)
+SHARE = 0.15
+TOP = "all_of_them"
+DEEPEST = 6
+"""LUTs between two registers of any stage: at 250 MHz there is room for about as many."""
+
+CASES = [
+    window_case(ConvSpec("window", 1, (14, 14), (64, 64), (3, 3), (1, 1), SAME3, groups=64), 4),
+    window_case(ConvSpec("window_5x5", 2, (28, 28), (48, 48), (5, 5), (2, 2), (2, 2, 2, 2), groups=48), 4),
+    dense_case(ConvSpec("packed", 3, (2, 2), (64, 64), bits=(8, 4, 8)), 8, 8, 1),
+    dense_case(ConvSpec("packed_odd", 4, (2, 2), (36, 21), bits=(8, 4, 8)), 12, 3, 1),
+    dense_case(ConvSpec("packed_k3", 5, (4, 4), (4, 8), (3, 3), (1, 1), SAME3, bits=(8, 4, 8)), 2, 4, 2),
+    dense_case(ConvSpec("plain", 6, (2, 2), (64, 32)), 16, 4, 1),
+    dense_case(ConvSpec("plain_rom", 7, (2, 2), (256, 64)), 8, 4, 1),
+    dense_case(ConvSpec("one_step", 8, (4, 4), (3, 16), (3, 3), (1, 1), SAME3), 3, 4, 4),
+    depthwise_case(ConvSpec("depthwise", 9, (4, 4), (32, 32), (3, 3), padding=SAME3, groups=32), 4),
+    depthwise_case(
+        ConvSpec("fabric", 10, (4, 4), (64, 64), (3, 3), padding=SAME3, groups=64, bits=(8, 4, 8)), 2, fabric=True
+    ),
+    depthwise_case(
+        ConvSpec("fabric_5x5", 11, (4, 4), (16, 16), (5, 5), padding=(2, 2, 2, 2), groups=16), 1, fabric=True
+    ),
+    add_case("add", 12, (4, 4, 16), 4),
+    pool_case("pool", 13, FeatureMap("x", (7, 7, 64), 8, zero_point=3), 4),
+    channel_scale_case("scale", 14, (4, 4, 64), 8),
+    table_case("table", 15, FeatureMap("x", (2, 2, 8), 8), 4, FeatureMap("y", (2, 2, 8), 8)),
+    max_pool_case(ConvSpec("max_pool", 16, (6, 6), (16, 16), (3, 3), (2, 2), SAME3), 8),
+    concat_case("concat", 17, (4, 4, 64), 32, 32),
+    plain_case("split", 18, (2, 3, 64), (32, 4)),
+    plain_case("join", 19, (2, 3, 64), (4, 64)),
+    plain_case("fork", 20, (2, 3, 64), (32, 32)),
+]
+STAGES = {case.name: case for case in CASES}
+FIFOS = {
+    f"fifo_{depth}x{lanes * 8}": Stream(name="f", height=1, width=1, channels=lanes, lanes=lanes, bits=8, depth=depth)
+    for depth, lanes in ((2, 8), (2, 36), (20, 8), (50, 8), (300, 8), (3000, 4))
+}
+MODEL: dict[str, Resources] = {name: case.stage.resources() for name, case in STAGES.items()} | {
+    name: stream.resources for name, stream in FIFOS.items()
+}
+
+
+def fill(folder: Path) -> None:
+    """One run of Yosys over a module that holds one of each."""
+    modules = {case.name: case.component for case in STAGES.values()}
+    for case in STAGES.values():
+        modules |= {shape.name: MacColumn(shape) for shape in case.component.columns}
+        for image in case.component.roms:
+            (folder / f"{image.name}.mem").write_text(image.text())
+    modules |= {name: StreamFifo(stream.beat_bits, stream.depth) for name, stream in FIFOS.items()}
+    for name, verilog in emit(modules).items():
+        (folder / f"{name}.v").write_text(verilog)
+    for name in MEMORY_MODULES:
+        (folder / name).write_text(memory_module(name))
+    instances = "\n".join(f"(* keep *) {name} the_{name}();" for name in MODEL)
+    (folder / "top.v").write_text(f"module {TOP};\n{instances}\nendmodule\n")
+    map_to_primitives(folder, [*MEMORY_MODULES, *(f"{name}.v" for name in modules), "top.v"], TOP)
+
+
+@pytest.fixture(scope="session")
+def netlist(make_once: MakeOnce) -> dict[str, Module]:
+    return read_netlist(make_once("model", fill) / "netlist.json")
+
+
+@pytest.mark.parametrize("name", MODEL)
+def test_the_model_is_within_15_percent_of_synthesis(netlist: dict[str, Module], name: str) -> None:
+    found, model = resources(primitives(name, netlist)), MODEL[name]
+    assert (model.dsp, model.bram36) == (found.dsp, found.bram36)
+    assert model.lut == pytest.approx(found.lut, rel=SHARE, abs=4)
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_logic_is_shallow(netlist: dict[str, Module], name: str) -> None:
+    path = logic_depth(name, netlist)
+    assert 1 <= path.luts <= DEEPEST, path
+
+
+def test_cases_are_of_every_kind() -> None:
+    def kind(case: StageCase) -> str:
+        return case.stage.kind
+
+    assert len({kind(case) for case in CASES}) >= 12
