@@ -99,6 +99,13 @@ def test_a_block_takes_the_cycles_that_the_simulation_finds(
         assert chain_cycles(chain, frames) == pytest.approx(simulated, rel=within)
 
 
+def test_all_blocks_together_take_the_cycles_that_the_simulation_finds() -> None:
+    plans = bodies(partition(inverted_residuals(MOBILENET_V2, resolution=160, width=0.75, weight_bits=4)))
+    stage = body(shared_unit("body", plans, Sharing(FOLDING, maps="on_chip", weights="on_chip", batch=2)))
+    simulated = sum(last_cycle(stage, block, stage.batch) + START_CYCLES for block in stage.blocks)
+    assert sum(stage.schedule) == pytest.approx(simulated, rel=0.01)
+
+
 def plan_of(*blocks: Block) -> list[UnitPlan]:
     return bodies(partition(Separable(height=24, width=20, stem=(8, 6), blocks=blocks).build(0)))
 
