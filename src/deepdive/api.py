@@ -11,7 +11,7 @@ from deepdive.backends.build import read_build, write_build
 from deepdive.backends.writers import Backend, writers
 from deepdive.compiler import design
 from deepdive.compiler.budget import Budget
-from deepdive.compiler.compile import DEFAULT_BUDGET
+from deepdive.compiler.compile import DEFAULT_BUDGET, SharingMode
 from deepdive.compiler.compile import compile as compile_network
 from deepdive.compiler.front import Front, find_front
 from deepdive.compiler.objectives import Objective
@@ -45,6 +45,7 @@ def compile(
     objective: Objective = "fps",
     target_fps: float | None = None,
     budget: Budget = DEFAULT_BUDGET,
+    sharing: SharingMode = "auto",
 ) -> Design:
     """Fit a network to a board.
 
@@ -58,6 +59,8 @@ def compile(
         What to look for, and frames a second that it must reach.
     budget
         Fractions of the board that may be taken, watts that may be drawn, milliseconds that a frame may take.
+    sharing
+        Whether consecutive blocks may share a compute unit: where that is faster, ``never``, or ``always``.
 
     Raises
     ------
@@ -67,7 +70,13 @@ def compile(
         When nothing fits: what is missing, and by how much.
     """
     found = compile_network(
-        net, board=board, clock_mhz=clock_mhz, objective=objective, target_fps=target_fps, budget=budget
+        net,
+        board=board,
+        clock_mhz=clock_mhz,
+        objective=objective,
+        target_fps=target_fps,
+        budget=budget,
+        sharing=sharing,
     )
     named = Design.model_validate(found.model_dump())
     named._net = net

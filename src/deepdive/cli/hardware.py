@@ -26,6 +26,14 @@ class Objective(StrEnum):
     min_resources = "min-resources"
 
 
+class Sharing(StrEnum):
+    """Whether blocks may share a compute unit."""
+
+    auto = "auto"
+    never = "never"
+    always = "always"
+
+
 class Engine(StrEnum):
     """What can run a project."""
 
@@ -86,6 +94,9 @@ def compile_(
         float | None, typer.Option(help="Watts that it may draw: logic, memory traffic and processing system.")
     ] = None,
     max_latency_ms: Annotated[float | None, typer.Option(help="Milliseconds that a frame may take.")] = None,
+    sharing: Annotated[
+        Sharing, typer.Option(help="Blocks that share a compute unit: where that is faster or nothing else fits.")
+    ] = Sharing.auto,
     pareto: Annotated[
         Path | None, typer.Option(help="Write the front of FPS, W, latency and resources to this JSON file too.")
     ] = None,
@@ -113,7 +124,13 @@ def compile_(
     budget = budget_of(max_utilization, max_power_w, max_latency_ms)
     with progress("searching"):
         design = compile_network(
-            network, board=board, clock_mhz=clock, objective=objective.value, target_fps=target_fps, budget=budget
+            network,
+            board=board,
+            clock_mhz=clock,
+            objective=objective.value,
+            target_fps=target_fps,
+            budget=budget,
+            sharing=sharing.value,
         )
         found = explain_design(network, design, budget) if explain else None
         front = find_front(network, design, budget) if pareto else None

@@ -108,10 +108,13 @@ def _(stage: Window) -> Loop:
 
 @loop.register
 def _(stage: SharedBody) -> Loop:
-    """Frames of a batch come in evenly, at the pace at which they come from the units in front; two phases later they
-    go out."""
-    later = 2 * stage.batch * stage.interval_cycles
-    return Loop(stage.interval_cycles, (np.arange(stage.input.beats),), later + np.arange(stage.output.beats))
+    """Frames come in and go out at an even pace, each two phases after it came: memory takes up what comes sooner.
+
+    The units in front of it and behind it need not keep up with its bursts, only with a frame an interval.
+    """
+    steps, later = stage.interval_cycles, 2 * stage.batch * stage.interval_cycles
+    reads, writes = (np.arange(stream.beats) * steps // stream.beats for stream in (stage.input, stage.output))
+    return Loop(steps, (reads,), later + writes)
 
 
 def beats(rows: np.ndarray, columns: np.ndarray, width: int, groups: int) -> np.ndarray:

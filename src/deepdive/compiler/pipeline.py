@@ -20,7 +20,7 @@ import numpy as np
 
 from deepdive.compiler.loops import loop
 from deepdive.errors import CheckFailed
-from deepdive.hardware.stages import PIPELINE_CYCLES, Dense, Repack, Stage, Table
+from deepdive.hardware.stages import PIPELINE_CYCLES, Dense, Repack, SharedBody, Stage, Table
 from deepdive.hardware.stream import Stream
 from deepdive.hardware.units import Unit
 
@@ -83,7 +83,7 @@ def simulate_pipeline(units: Sequence[Unit], *, frames: int = 4, pipeline: int =
     Parameters
     ----------
     frames
-        At least 3; two more come behind them, so that the last does not find an empty pipeline.
+        At least 3; more come behind them, so that the last does not find an empty pipeline.
     pipeline
         Iteration latency of every stage in clock cycles.
 
@@ -92,7 +92,7 @@ def simulate_pipeline(units: Sequence[Unit], *, frames: int = 4, pipeline: int =
     CheckFailed
         When the FIFOs are too shallow and nothing moves any more.
     """
-    nodes, times = scheduled(units, frames + BEHIND, pipeline)
+    nodes, times = scheduled(units, frames + behind(units), pipeline)
     streams = [stream for node in nodes for stream in node.stage.outputs]
     sink = nodes[-1].stage.outputs[0]
     ends = times.written[sink.name][sink.beats - 1 :: sink.beats][:frames]
@@ -111,9 +111,14 @@ def simulate_latency(units: Sequence[Unit]) -> int:
     CheckFailed
         When the FIFOs are too shallow and nothing moves any more.
     """
-    nodes, times = scheduled(units, 1 + BEHIND, PIPELINE_CYCLES)
+    nodes, times = scheduled(units, 1 + behind(units), PIPELINE_CYCLES)
     sink = nodes[-1].stage.outputs[0]
     return int(times.written[sink.name][sink.beats - 1])
+
+
+def behind(units: Sequence[Unit]) -> int:
+    """Frames that must follow one, so that it meets what it meets in steady state: those in shared bodies, too."""
+    return BEHIND + sum(2 * stage.batch for unit in units for stage in unit.stages if isinstance(stage, SharedBody))
 
 
 def scheduled(units: Sequence[Unit], frames: int, pipeline: int) -> tuple[list[Node], Times]:
