@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from networks import NetworkBuilder, Numbers, Window, four_block_network
 from shared_designs import shared_design
 
 MOCK = Path(__file__).resolve().parents[1] / "amd_tools.tcl"
+BOARD = Path(__file__).resolve().parents[1] / "board"
 FOLDING = SharedFolding(
     expand=PointwiseFolding(in_lanes=4, out_parallel=8, lanes=4),
     middle_lanes=4,
@@ -118,9 +120,37 @@ def test_the_host_gives_room_for_its_maps(net: QNet, design: Design, tmp_path: P
     assert sorted(pointers) == sorted([*scratch["registers"], *(one["register"] for one in unit["weights"])])
     code = unit_code(design.units[1], net)
     assert scratch["bytes"] == next(buffer for buffer in code.buffers if buffer.image is None).words * 4
-    assert found["frames_inside"] == 2 * 2
+    assert found["frames_inside"] == 3 * 2
     image = np.fromfile(tmp_path / "host" / unit["weights"][0]["file"], dtype=np.uint8)
     assert image.size == 16 * next(buffer.words for buffer in code.images)
+
+
+def test_the_runtime_keeps_enough_frames_in_flight(net: QNet, design: Design, tmp_path: Path) -> None:
+    """However few are asked for. The board that is files fails when a pointer's memory is not flushed or not there."""
+    write_host(design, net, tmp_path)
+    units: dict[str, dict[str, int]] = {}
+    for unit in design.units:
+        names = [f"{port.name}_{half}" for port in unit_code(unit, net).ports for half in (1, 2)]
+        units[unit.name] = {name: 0x10 + 4 * at for at, name in enumerate([*names, "frames"])}
+    board = {"fingerprint": design.fingerprint[:16], "units": units, "latency": 3 * 2}
+    (tmp_path / "board.json").write_text(json.dumps(board))
+    for suffix in ("bit", "hwh"):
+        (tmp_path / f"deepdive.{suffix}").touch()
+    np.save(tmp_path / "frames.npy", np.zeros((9, *net.input.shape), np.uint8))
+    command = [sys.executable, "run.py", "frames.npy", "--timeout", "1", "--in-flight", "1", "--hwmon", "none"]
+    environment = {"PATH": "/usr/bin:/bin", "FAKE_BOARD": str(tmp_path / "board.json"), "PYTHONPATH": str(BOARD)}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    (values,) = (
+        values for name, values in map(json.loads, (tmp_path / "board.log").read_text().splitlines()) if name == "body1"
+    )
+    stage = shared_stage(design)
+    assert values[f"{stage.name}_maps_read"] == values[f"{stage.name}_ends_write"] == 0
+    assert values[f"{stage.name}_maps_read_1"] == values[f"{stage.name}_maps_write_1"]
+    assert values[f"{stage.name}_maps_read_2"] == values[f"{stage.name}_maps_write_2"] > 0
+    assert values[f"{stage.name}_weights"] > 0
 
 
 def test_a_window_on_a_map_with_a_zero_point_a_channel_is_refused(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from deepdive.backends.vitis.unit_code import UnitCode, unit_code
 from deepdive.compiler.design import Design
-from deepdive.hardware.stages import SharedBody
+from deepdive.hardware.stages import SharedBody, Stage
 from deepdive.hardware.stream import Stream
 from deepdive.qnet import FeatureMap, QNet
 
@@ -45,12 +45,15 @@ def write_host(design: Design, net: QNet, folder: Path) -> None:
         "units": [
             {"name": code.name, "weights": write_weights(code, folder), "scratch": scratch(code)} for code in codes
         ],
-        "frames_inside": sum(
-            2 * stage.batch for unit in design.units for stage in unit.stages if isinstance(stage, SharedBody)
-        ),
+        "frames_inside": sum(frames_inside(stage) for unit in design.units for stage in unit.stages),
         "labels": list(net.labels),
     }
     (folder / "network.json").write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
+
+
+def frames_inside(stage: Stage) -> int:
+    """Frames that a stage must have taken before it gives its first: those of three phases of a shared body."""
+    return 3 * stage.batch if isinstance(stage, SharedBody) else 0
 
 
 def port(feature_map: FeatureMap, stream: Stream) -> dict[str, Any]:

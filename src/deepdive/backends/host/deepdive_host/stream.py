@@ -131,5 +131,7 @@ def load_memory(device: Device, network: Network) -> dict[str, dict[str, Any]]:
             loaded[unit.name][weights.register] = buffer
         for scratch in unit.scratch:
             buffer = device.allocate((scratch.size,), np.uint8)
+            buffer[...] = 0
+            buffer.flush()  # or what a cache still holds would overwrite maps later
             loaded[unit.name].update(dict.fromkeys(scratch.registers, buffer))
     return loaded
