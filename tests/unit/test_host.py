@@ -41,11 +41,12 @@ def design(net: QNet) -> Design:
 class Host:
     """A written runtime with a board, its bitstream and a few frames."""
 
-    def __init__(self, folder: Path, design: Design, net: QNet) -> None:
+    def __init__(self, folder: Path, design: Design, net: QNet, api: str) -> None:
         self.folder = folder / "host"
         self.folder.mkdir()
         write_host(design, net, self.folder)
-        for suffix in ("bit", "hwh"):
+        self.api = api
+        for suffix in ("bit", "xclbin", "hwh"):
             (self.folder / f"deepdive.{suffix}").touch()
         units: dict[str, dict[str, int]] = {}
         for unit in design.units:
@@ -67,9 +68,13 @@ class Host:
         return folder / "power1_input"
 
     def run(self, *options: str, **board: object) -> subprocess.CompletedProcess[str]:
-        self.state.write_text(json.dumps({**self.board, **board}))
+        values = {**self.board, **board}
+        self.state.write_text(json.dumps(values))
+        if (self.folder / "deepdive.hwh").exists():
+            (self.folder / "deepdive.hwh").write_text(handoff(values))
         self.state.with_suffix(".log").unlink(missing_ok=True)
         command = [sys.executable, "run.py", "../frames.npy", "--timeout", "1", "--hwmon", str(self.hwmon), *options]
+        command += ["--api", self.api] if self.api != "pynq" else []
         environment = {"PATH": os.environ["PATH"], "FAKE_BOARD": str(self.state), "PYTHONPATH": str(BOARD)}
         return subprocess.run(
             command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False, timeout=60
@@ -81,9 +86,26 @@ class Host:
         return [json.loads(line) for line in self.state.with_suffix(".log").read_text().splitlines()]
 
 
-@pytest.fixture
-def host(tmp_path: Path, design: Design, net: QNet) -> Host:
-    return Host(tmp_path, design, net)
+def handoff(board: dict[str, Any]) -> str:
+    """The hardware hand-off file of a board: cores and the offsets of their registers."""
+    cores = {"dma": {}, "fingerprint": {}, **board["units"]}
+    cores.pop(board.get("no_core"), None)
+    modules = "".join(
+        f'<MODULE INSTANCE="{name}"><ADDRESSBLOCKS><ADDRESSBLOCK><REGISTERS>'
+        + "".join(
+            f'<REGISTER NAME="{register}"><PROPERTY NAME="ADDRESS_OFFSET" VALUE="{offset}"/></REGISTER>'
+            for register, offset in registers.items()
+        )
+        + "</REGISTERS></ADDRESSBLOCK></ADDRESSBLOCKS></MODULE>"
+        for name, registers in cores.items()
+    )
+    return f"<EDKSYSTEM><MODULES>{modules}</MODULES></EDKSYSTEM>"
+
+
+@pytest.fixture(params=["pynq", "xrt"])
+def host(tmp_path: Path, design: Design, net: QNet, request: pytest.FixtureRequest) -> Host:
+    """The same board through either library."""
+    return Host(tmp_path, design, net, request.param)
 
 
 def expected(host: Host, net: QNet) -> np.ndarray:
@@ -268,7 +290,7 @@ def test_every_file_is_python_3_8_without_deepdive(host: Host) -> None:
             if isinstance(node, ast.ImportFrom) and node.level == 0:
                 names = [node.module or ""]
             roots = {name.split(".")[0] for name in names}
-            assert roots <= {*sys.stdlib_module_names, "numpy", "pynq", "deepdive_host"}, file
+            assert roots <= {*sys.stdlib_module_names, "numpy", "pynq", "pyxrt", "deepdive_host"}, file
 
 
 def test_a_build_holds_the_runtime(tmp_path: Path, design: Design, net: QNet) -> None:

@@ -14,9 +14,13 @@ from .device import Device
 from .errors import HostError
 from .network import Network, read_frames, read_network
 from .power import HWMON, PowerMeter, find_sensors
+from .pynq_device import PynqDevice
 from .stream import Limits, Run, check_fingerprint, run_frames
+from .xrt_device import XrtDevice
 
 FOLDER = Path(__file__).resolve().parent.parent
+SUFFIXES = {"pynq": "bit", "xrt": "xclbin"}
+"""Of a bitstream, by the library that loads it."""
 
 
 def main(arguments: list[str]) -> int:
@@ -25,7 +29,7 @@ def main(arguments: list[str]) -> int:
     try:
         network = read_network(FOLDER)
         frames = read_frames(options.frames, network.input)
-        device = Device(options.bitstream)
+        device = open_device(options.api, options.bitstream or FOLDER / f"deepdive.{SUFFIXES[options.api]}")
         check_fingerprint(device, network)
         meter = PowerMeter(find_sensors(options.hwmon))
         with meter:
@@ -39,12 +43,18 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def open_device(api: str, bitstream: Path) -> Device:
+    """Load the bitstream; only the library asked for is imported."""
+    return XrtDevice(bitstream) if api == "xrt" else PynqDevice(bitstream)
+
+
 def parse(arguments: list[str]) -> argparse.Namespace:
     """The options; wrong ones end the program with exit code 2."""
     parser = argparse.ArgumentParser(prog="run.py", description="Runs frames on the board and measures.")
     parser.add_argument("frames", type=Path, help="an .npy file: uint8 (frames, height, width, channels)")
     parser.add_argument("-o", "--output", type=Path, help="an .npy file for the output codes")
-    parser.add_argument("--bitstream", type=Path, default=FOLDER / "deepdive.bit", help="its .hwh lies beside it")
+    parser.add_argument("--api", choices=sorted(SUFFIXES), default="pynq", help="the library that reaches the board")
+    parser.add_argument("--bitstream", type=Path, help="default: deepdive.bit or .xclbin here; its .hwh lies beside it")
     parser.add_argument("--repeat", type=positive, default=1, help="run all frames so many times")
     parser.add_argument("--in-flight", type=positive, default=4, help="frames on their way at a time")
     parser.add_argument("--timeout", type=float, default=5.0, help="seconds that a frame may take to come back")
