@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 from deepdive.hardware.rtl.counters import counter, next_in
 from deepdive.hardware.rtl.fifo import StreamFifo
 from deepdive.hardware.rtl.status import AXI_LITE_READ, AXI_LITE_WRITE, StatusComponent
-from deepdive.hardware.rtl.unit import weight_streams
+from deepdive.hardware.rtl.unit import unit_memories, weight_streams
 from deepdive.hardware.stream import Stream
 from deepdive.hardware.units import Unit
 
@@ -24,6 +24,11 @@ def weight_port(stream: Stream) -> str:
     return f"s_axis_{stream.name}"
 
 
+def master_port(name: str) -> str:
+    """Name of the accelerator's port for a unit's memory port."""
+    return f"m_axi_{name}"
+
+
 class AcceleratorComponent(wiring.Component):
     """Top of an RTL design; the units are instances of modules of their names.
 
@@ -31,7 +36,8 @@ class AcceleratorComponent(wiring.Component):
     ``m_axis_*`` gives the output likewise (signed codes sign-extended), `tlast` with a frame's last beat. Frames may
     follow each other without a pause; their length is fixed, so the input's `tlast` is not looked at. ``s_axi_*`` is
     AXI-Lite: see `StatusComponent`. ``s_axis_<stage>_weights_*`` wants the words of a stage's external weights over and
-    over again, once a pixel of its output.
+    over again, once a pixel of its output. ``m_axi_<stage>_weights_*``, ``m_axi_<stage>_blocks_*`` and
+    ``m_axi_<stage>_ends_*`` are AXI4 masters of shared stages; status registers say where their regions begin.
     """
 
     def __init__(self, units: Sequence[Unit], fingerprint: str) -> None:
@@ -51,10 +57,14 @@ class AcceleratorComponent(wiring.Component):
         for stream in self.weight_streams:
             port = weight_port(stream)
             members |= {f"{port}_tdata": In(stream.beat_bits), f"{port}_tvalid": In(1), f"{port}_tready": Out(1)}
+        self.memories = tuple(memory for unit in units for memory in unit_memories(unit))
+        for memory in self.memories:
+            members |= {master_port(name): member for name, member in memory.members().items() if name != memory.base}
         lite = {f"s_axi_{name}": member for name, member in {**AXI_LITE_READ, **AXI_LITE_WRITE}.items()}
         super().__init__({**members, **lite})
         self.streams = (self.source, *(unit.output for unit in units))
-        self.status = StatusComponent(fingerprint, tuple(stream.name for stream in self.streams))
+        bases = tuple(memory.base for memory in self.memories)
+        self.status = StatusComponent(fingerprint, tuple(stream.name for stream in self.streams), bases)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -84,6 +94,7 @@ class AcceleratorComponent(wiring.Component):
                 o_output__valid=after[1],
                 i_output__ready=after[2],
                 **self._weights(m, unit),
+                **self._memories(unit),
             )
             payload, valid, ready = after
             watched.append((valid, ready))
@@ -112,6 +123,15 @@ class AcceleratorComponent(wiring.Component):
                 f"i_{stream.name}__valid": fifo.output.valid,
                 f"o_{stream.name}__ready": fifo.output.ready,
             }
+        return connections
+
+    def _memories(self, unit: Unit) -> dict[str, Value]:
+        """Connections of a unit's memory ports, and where their regions begin."""
+        connections: dict[str, Value] = {}
+        for memory in unit_memories(unit):
+            for name, member in memory.members().items():
+                port = self.status.base(memory.base) if name == memory.base else getattr(self, master_port(name))
+                connections[f"{'i' if member.flow == In else 'o'}_{name}"] = port
         return connections
 
     def _signals(self, stream: Stream) -> tuple[Signal, Signal, Signal]:

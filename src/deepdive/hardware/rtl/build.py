@@ -15,6 +15,7 @@ from deepdive.hardware.rtl.limits import Limits
 from deepdive.hardware.rtl.max_pool import MaxPoolComponent
 from deepdive.hardware.rtl.pool import GlobalAveragePoolComponent
 from deepdive.hardware.rtl.repack import RepackComponent
+from deepdive.hardware.rtl.shared_body import SharedBodyComponent
 from deepdive.hardware.rtl.table import TableComponent
 from deepdive.hardware.rtl.window import WindowComponent
 from deepdive.hardware.stages import (
@@ -26,6 +27,7 @@ from deepdive.hardware.stages import (
     GlobalAveragePool,
     Repack,
     ResidualAdd,
+    SharedBody,
     Stage,
     Table,
     Window,
@@ -55,6 +57,8 @@ def stage_component(stage: Stage, net: QNet) -> StageComponent:
         return FlattenComponent(stage)
     if isinstance(stage, WindowPool) and stage.kind == "max_pool":
         return MaxPoolComponent(stage)
+    if isinstance(stage, SharedBody):
+        return SharedBodyComponent(stage, net)
     node = next((node for node in net.nodes if node.name == getattr(stage, "node", None)), None)
     if node is not None:
         types = net.inputs_of(node)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-from amaranth.hdl import unsigned
+from amaranth.hdl import Module, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Member, Out
 
@@ -74,3 +75,8 @@ def weight_stream(stage: Stage) -> Stream | None:
     lanes = 1 << (-(-stage.weight_word_bits // BYTE) - 1).bit_length()
     steps = stage.input.groups * stage.out_groups
     return Stream(name=f"{stage.name}_weights", height=1, width=1, channels=steps * lanes, lanes=lanes, bits=BYTE)
+
+
+def connect(m: Module, source: Any, target: Any) -> None:
+    """Hand a stream's beats to another."""
+    m.d.comb += [target.payload.eq(source.payload), target.valid.eq(source.valid), source.ready.eq(target.ready)]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from amaranth.hdl import Array, Cat, Module, Signal
+from amaranth.hdl import Array, Cat, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+
+from deepdive.hardware.rtl.axi import ADDRESS_BITS as MEMORY_ADDRESS_BITS
 
 MAGIC = 0xDEE9D1CE
 ADDRESS_BITS = 12
@@ -18,10 +20,12 @@ class RegisterMap:
     """Word offsets: magic, fingerprint (four words), frames, cycles, then two words a watched stream.
 
     The first word of a stream counts the cycles in which its reader was not ready, the second those in which its
-    writer had nothing to give.
+    writer had nothing to give. Two words a region of external memory follow, the lower one first: the byte address
+    where it begins, which can be written.
     """
 
     streams: tuple[str, ...]
+    bases: tuple[str, ...] = ()
 
     @property
     def words(self) -> dict[str, int]:
@@ -29,6 +33,8 @@ class RegisterMap:
         names = ["magic", *(f"fingerprint{i}" for i in range(4)), "frames", "cycles"]
         for stream in self.streams:
             names += [f"{stream}_blocked", f"{stream}_starved"]
+        for base in self.bases:
+            names += [f"{base}_low", f"{base}_high"]
         return {name: 4 * index for index, name in enumerate(names)}
 
 
@@ -57,16 +63,21 @@ SLAVE_ERROR = 2
 
 
 class StatusComponent(wiring.Component):
-    """AXI-Lite slave, 32 bits, read only: a write is answered with SLVERR, a read outside of the map gives 0.
+    """AXI-Lite slave of 32-bit words: writes but to a base are answered with SLVERR, a read outside the map gives 0.
 
     `frame_done` is high for one cycle a frame; `valid` and `ready` hold a bit a watched stream.
     """
 
-    def __init__(self, fingerprint: str, streams: tuple[str, ...]) -> None:
+    def __init__(self, fingerprint: str, streams: tuple[str, ...], bases: tuple[str, ...] = ()) -> None:
         ports = {"frame_done": In(1), "valid": In(len(streams)), "ready": In(len(streams))}
         super().__init__({**AXI_LITE_READ, **AXI_LITE_WRITE, **ports})
-        self.map = RegisterMap(streams)
+        self.map = RegisterMap(streams, bases)
+        self.bases = {f"{base}_{half}": Signal(32, name=f"{base}_{half}") for base in bases for half in ("low", "high")}
         self.fingerprint = [int(fingerprint[start : start + 8], 16) for start in range(0, 32, 8)]
+
+    def base(self, name: str) -> Value:
+        """Byte address of a region."""
+        return Cat(self.bases[f"{name}_low"], self.bases[f"{name}_high"])[:MEMORY_ADDRESS_BITS]
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -81,7 +92,7 @@ class StatusComponent(wiring.Component):
             ]
             counters += [blocked, starved]
         m.d.sync += [cycles.eq(cycles + 1), frames.eq(frames + self.frame_done)]
-        registers = Array([MAGIC, *self.fingerprint, frames, cycles, *counters])
+        registers = Array([MAGIC, *self.fingerprint, frames, cycles, *counters, *self.bases.values()])
         word = self.araddr[2:]
         m.d.comb += self.arready.eq(~self.rvalid | self.rready)
         with m.If(self.arready):
@@ -98,9 +109,15 @@ class StatusComponent(wiring.Component):
         m.d.comb += [
             take.eq(self.awvalid & self.wvalid & (~self.bvalid | self.bready)),
             Cat(self.awready, self.wready).eq(take.replicate(2)),
-            self.bresp.eq(SLAVE_ERROR),
         ]
+        if not self.bases:
+            m.d.comb += self.bresp.eq(SLAVE_ERROR)
         with m.If(take):
             m.d.sync += self.bvalid.eq(1)
+            if self.bases:
+                m.d.sync += self.bresp.eq(SLAVE_ERROR)
+            for name, register in self.bases.items():
+                with m.If(self.awaddr[2:] == self.map.words[name] >> 2):
+                    m.d.sync += [register.eq(self.wdata), self.bresp.eq(0)]
         with m.Elif(self.bready):
             m.d.sync += self.bvalid.eq(0)

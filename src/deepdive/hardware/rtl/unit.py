@@ -9,17 +9,18 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from deepdive.hardware.rtl.build import stage_component
-from deepdive.hardware.rtl.component import weight_stream
+from deepdive.hardware.rtl.component import connect, weight_stream
 from deepdive.hardware.rtl.fifo import StreamFifo
 from deepdive.hardware.rtl.mac_column import MacShape
 from deepdive.hardware.rtl.memories import RomImage
+from deepdive.hardware.rtl.shared_ports import ExternalMemory, external_memories
 from deepdive.hardware.stream import Stream
 from deepdive.hardware.units import Unit
 from deepdive.qnet import QNet
 
 
 class UnitComponent(wiring.Component):
-    """One stream in, one out, and one more for each stage whose weights lie in external memory.
+    """One stream in, one out, one more for each stage that streams its weights, and the memory ports of shared stages.
 
     The FIFO of the unit's input belongs to whoever writes it.
 
@@ -31,6 +32,8 @@ class UnitComponent(wiring.Component):
         self.weight_streams = weight_streams(unit)
         members = {"input": In(beat(unit.input)), "output": Out(beat(unit.output))}
         members |= {stream.name: In(beat(stream)) for stream in self.weight_streams}
+        self.memories = unit_memories(unit)
+        members |= {name: member for memory in self.memories for name, member in memory.members().items()}
         super().__init__(members)
         self.unit = unit
         self.stages = {stage.name: stage_component(stage, net) for stage in unit.stages}
@@ -56,13 +59,17 @@ class UnitComponent(wiring.Component):
         for stage in self.unit.stages:
             m.submodules[stage.name] = component = self.stages[stage.name]
             for index, source in enumerate(stage.inputs):
-                self._connect(m, readable[source.name], getattr(component, f"input{index}"))
+                connect(m, readable[source.name], getattr(component, f"input{index}"))
             if component.weight_stream:
-                self._connect(m, getattr(self, component.weight_stream.name), component.weights)
+                connect(m, getattr(self, component.weight_stream.name), component.weights)
             for index, target in enumerate(stage.outputs):
                 written = getattr(component, f"output{index}")
                 readable[target.name] = self._fifo(m, target, written)
-        self._connect(m, readable[self.unit.output.name], self.output)
+        connect(m, readable[self.unit.output.name], self.output)
+        for stage in self.unit.stages:
+            for name, member in (pair for one in external_memories(stage) for pair in one.members().items()):
+                outside, inside = getattr(self, name), getattr(self.stages[stage.name], name)
+                m.d.comb += inside.eq(outside) if member.flow == In else outside.eq(inside)
         return m
 
     def _fifo(self, m: Module, target: Stream, written: Any) -> Any:
@@ -83,17 +90,15 @@ class UnitComponent(wiring.Component):
         ]
         return fifo.output
 
-    def _connect(self, m: Module, source: Any, target: Any) -> None:
-        m.d.comb += [
-            target.payload.eq(source.payload),
-            target.valid.eq(source.valid),
-            source.ready.eq(target.ready),
-        ]
-
 
 def weight_streams(unit: Unit) -> tuple[Stream, ...]:
     """The streams that bring weights from external memory, in order of the stages."""
     return tuple(stream for stage in unit.stages if (stream := weight_stream(stage)))
+
+
+def unit_memories(unit: Unit) -> tuple[ExternalMemory, ...]:
+    """The regions of external memory that the stages work on."""
+    return tuple(memory for stage in unit.stages for memory in external_memories(stage))
 
 
 def beat(of: Stream) -> stream.Signature:

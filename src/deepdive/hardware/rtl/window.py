@@ -81,7 +81,7 @@ class WindowComponent(StageComponent):
         advance = Signal()
         limits = self.limits()
         m.d.comb += advance.eq(~self.output0.valid | self.output0.ready)
-        step, window_row, window_column = self._rasters(m, advance, limits)
+        step, window_row, window_column = self._rasters(m, advance & self._runs(), limits)
         row_masks, column_masks = self._inside(window_row, window_column, limits)
         taps, emit = self._buffers(m, advance, step)
         rows, columns, group = Signal(len(row_masks)), Signal(len(column_masks)), Signal.like(step.group)
@@ -167,8 +167,12 @@ class WindowComponent(StageComponent):
                     m.d.sync += window_row.eq(next_until(window_row, limits["last_row"]))
         positions = (group, row, column, window_row, window_column, run, line, line_ahead, was_ahead, step.rows_ahead)
         self._restart(m, positions, done)
-        self._between_frames(m, ~ahead & (row == 0) & (column == 0) & (group == 0))
+        self._between_frames(m, (row == 0) & (column == 0) & (ahead | (group == 0)))
         return step, window_row, window_column
+
+    def _runs(self) -> Value:
+        """Whether the rasters may move at all."""
+        return C(1)
 
     def _restart(self, m: Module, positions: Sequence[Signal], done: Signal) -> None:
         """A streamed window runs on for ever."""

@@ -1,0 +1,198 @@
+"""Shared bodies in RTL: the reference's codes for blocks of all kinds, foldings, batches and paces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from deepdive.backends.verilog.emit import emit
+from deepdive.compiler.partition import partition
+from deepdive.compiler.shared import Sharing, shared_unit
+from deepdive.errors import DeepDiveError
+from deepdive.hardware.rtl.build import stage_component
+from deepdive.hardware.rtl.component import StageComponent
+from deepdive.hardware.rtl.mac_column import MacColumn
+from deepdive.hardware.rtl.memories import MEMORY_MODULES, memory_module
+from deepdive.hardware.stages import PointwiseFolding, SharedBody, SharedFolding
+from deepdive.hardware.units import Unit
+from deepdive.qnet import QNet
+from deepdive.simulation.bench import (
+    Dut,
+    Port,
+    Run,
+    bench_verilog,
+    part,
+    read_codes,
+    run_bench,
+    tap_name,
+    traffic,
+    write_codes,
+    write_parts,
+)
+from deepdive.simulation.verilated import build_simulator
+from networks import Block, Numbers, Separable, random_codes
+from rtl.conftest import MakeOnce
+
+FRAMES = 5
+
+SMALL = SharedFolding(
+    expand=PointwiseFolding(in_lanes=2, out_parallel=8, lanes=4),
+    middle_lanes=4,
+    project=PointwiseFolding(in_lanes=4, out_parallel=4, lanes=4),
+    memory_lanes=4,
+)
+WIDE = SharedFolding(
+    expand=PointwiseFolding(in_lanes=1, out_parallel=4, lanes=4),
+    middle_lanes=2,
+    project=PointwiseFolding(in_lanes=8, out_parallel=2, lanes=1),
+    memory_lanes=8,
+    fabric=True,
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A small network, all of whose bodies run on one unit."""
+
+    name: str
+    network: Separable
+    sharing: Sharing
+    seed: int = 0
+
+    @cached_property
+    def net(self) -> QNet:
+        return self.network.build(self.seed)
+
+    @cached_property
+    def unit(self) -> Unit:
+        plans = [plan for plan in partition(self.net) if plan.kind == "body"]
+        return shared_unit(self.name, plans, self.sharing)
+
+    @property
+    def stage(self) -> SharedBody:
+        (stage,) = self.unit.stages
+        assert isinstance(stage, SharedBody)
+        return stage
+
+    @cached_property
+    def component(self) -> StageComponent:
+        return stage_component(self.stage, self.net)
+
+    @cached_property
+    def maps(self) -> dict[str, np.ndarray]:
+        return self.net.run(random_codes(self.net, FRAMES, seed=self.seed), every=True)
+
+
+def inside(folding: SharedFolding, batch: int = 1) -> Sharing:
+    return Sharing(folding, maps="on_chip", weights="on_chip", batch=batch)
+
+
+FOUR_BITS = Numbers(bits=4, weight_bits=4)
+KERNELS = Separable(14, 9, (4, 5), (Block(7, 3, 5, 2), Block(7, 2), Block(9, 1, 5)))
+
+
+def cases() -> list[Case]:
+    plain = Separable(height=12, width=10, stem=(4, 6), blocks=(Block(6), Block(10, stride=2), Block(10)))
+    return [
+        Case("one", Separable(height=8, width=8, stem=(4, 4), blocks=(Block(4),)), inside(SMALL)),
+        Case("three", plain, inside(SMALL, 2), 1),
+        Case("kernels", KERNELS, inside(SMALL, 3), 2),
+        Case("lacking", Separable(9, 11, (4, 3), (Block(5, 1), Block(5, 6), Block(5, 1))), inside(SMALL, 1), 3),
+        Case("wide", Separable(10, 14, (4, 6), (Block(6, 2), Block(12, 4, 3, 2), Block(12, 3))), inside(WIDE, 2), 4),
+        Case(
+            "nibbles",
+            Separable(12, 12, (4, 8), (Block(8), Block(8), Block(16, 3, 3, 2)), activations=FOUR_BITS),
+            inside(SMALL, 4),
+            5,
+        ),
+        Case(
+            "below_zero",
+            Separable(8, 12, (4, 6), (Block(6), Block(8, 2)), activations=Numbers(bits=6, weight_bits=3, signed=True)),
+            inside(SMALL, 2),
+            6,
+        ),
+        Case("tiny", Separable(8, 8, (4, 4), (Block(4, 1, 3, 2), Block(4, 1, 3, 2), Block(4, 1))), inside(SMALL, 2), 7),
+    ]  # fmt: skip
+
+
+CASES = {case.name: case for case in cases()}
+
+
+def dut(case: Case) -> Dut:
+    stage = case.stage
+    return Dut(case.name, (Port.of("input0", stage.input),), (Port.of("output0", stage.output),))
+
+
+def beats(codes: np.ndarray, lanes: int) -> np.ndarray:
+    return codes.reshape(-1, lanes)
+
+
+def fill(folder: Path) -> None:
+    """One simulator of all cases side by side."""
+    modules = {case.name: case.component for case in CASES.values()}
+    for case in CASES.values():
+        modules |= {shape.name: MacColumn(shape) for shape in case.component.columns}
+        for image in case.component.roms:
+            (folder / f"{image.name}.mem").write_text(image.text())
+        codes = case.maps[case.unit.input_map]
+        write_codes(
+            folder / f"{tap_name(case.name, 'input0')}.stimulus", case.stage.input, beats(codes, case.stage.input.lanes)
+        )
+    verilog = "\n".join(emit(modules).values())
+    memories = "".join(memory_module(name) for name in MEMORY_MODULES)
+    (folder / "stages.v").write_text(verilog + memories + bench_verilog([dut(case) for case in CASES.values()]))
+    (folder / "main.cpp").write_text(part("main.cpp"))
+    build_simulator(folder, [folder / "stages.v", *write_parts(folder)], folder / "main.cpp", optimize="-O0")
+
+
+@pytest.fixture(scope="session")
+def program(make_once: MakeOnce) -> Path:
+    return make_once("shared_bodies", fill) / "bench"
+
+
+RUNS = {
+    "free": Run(FRAMES),
+    "slow_source": Run(FRAMES, seed=2, pause_sources=200),
+    "slow_sink": Run(FRAMES, seed=3, pause_sinks=240),
+    "both": Run(FRAMES, seed=4, pause_sources=120, pause_sinks=120),
+}
+
+
+@pytest.fixture(scope="session", params=RUNS)
+def run(program: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> tuple[str, Path]:
+    """The folder with what the monitors saw in one run."""
+    folder = tmp_path_factory.mktemp(request.param)
+    for path in program.parent.iterdir():
+        if path.suffix in (".mem", ".stimulus"):
+            (folder / path.name).symlink_to(path)
+    cycles, _ = run_bench(program, RUNS[request.param], folder)
+    assert cycles > 0
+    return request.param, folder
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_codes(run: tuple[str, Path], name: str) -> None:
+    case, (kind, folder) = CASES[name], run
+    port = tap_name(name, "output0")
+    stream = case.stage.output
+    got, wanted = read_codes(folder / f"{port}.beats", stream), beats(case.maps[case.unit.output_map], stream.lanes)
+    assert len(got) == len(wanted)
+    unequal = np.argwhere(got != wanted)
+    assert not len(unequal), f"{len(unequal)} codes differ, the first one at {unequal[0]}"
+    seen = traffic(folder, port)
+    assert seen.broken == 0
+    if kind == "free":
+        ends = seen.frames[:, 1]
+        assert ends[case.stage.batch] - ends[0] <= case.stage.phase_cycles
+
+
+@pytest.mark.parametrize(("how", "what"), [({"weights": "on_chip"}, "maps"), ({"maps": "on_chip"}, "weights")])
+def test_external_memory_is_refused(how: Any, what: str) -> None:
+    case = Case("out", KERNELS, Sharing(SMALL, **how))
+    with pytest.raises(DeepDiveError, match=f"^Stage 'out_shared' keeps its {what} in external memory"):
+        stage_component(case.stage, case.net)
