@@ -14,6 +14,7 @@ from deepdive.hardware.constants import add_bias, convolution_scales, dense_weig
 from deepdive.hardware.stages import (
     Dense,
     Depthwise,
+    Fork,
     Repack,
     ResidualAdd,
     SharedBlock,
@@ -21,6 +22,7 @@ from deepdive.hardware.stages import (
     Stage,
     Window,
 )
+from deepdive.hardware.stages.shared_block import padded
 from deepdive.hardware.stages.shared_body import MEMORY_WORD_BYTES
 from deepdive.hardware.stages.shared_chain import CODE_BITS
 from deepdive.qnet import Add, Conv, FeatureMap, QNet
@@ -132,35 +134,29 @@ class SharedNumbers:
     def descriptor(self, index: int) -> dict[str, Fields | int]:
         """One row of the table, as ``deepdive/shared_block.h`` has it; what is missing is zero."""
         one, previous = self.blocks[index], self.blocks[:index]
-        stages, block = one.stages, one.block
-        first, last = one.stages[next(iter(stages))].inputs[0], list(stages.values())[-1].outputs[0]
-        middle = block.middle
+        block, stages, folding = one.block, list(one.stages.values()), self.body.folding
+        source, result = stages[0].inputs[0].beats, stages[-1].outputs[0].beats
+        inner = padded(block.middle, folding.inner) // folding.middle_lanes
+        middle, filtered = block.height * block.width * inner, block.output[0] * block.output[1] * inner
+        beats = {
+            "expand": (source, middle),
+            "depthwise": (middle, filtered),
+            "project": (filtered, result),
+            "add": (result, result),
+        }
         found: dict[str, Fields | int] = {
             "source": self.place(index),
             "target": self.place(index + 1),
             "weights_at": sum(len(image) for image in self.images[:index]) if self.body.weights == "external" else 0,
-            "fork": {"beats": first.beats, "to_a": True, "to_b": block.add is not None},
+            "fork": {"beats": source, "to_a": True, "to_b": block.add is not None},
         }
-        size = block.height * block.width
-        inner = self.beats(middle)
-        steps = {
-            "expand": (first.beats, size * inner),
-            "depthwise": (size * inner, block.output[0] * block.output[1] * inner),
-        }
-        steps["project"] = (steps["depthwise"][1], last.beats)
-        steps["add"] = (last.beats, last.beats)
         for part, has in self.has(block).items():
-            found[f"{part}_route"] = {"beats": steps[part][0], "to_a": has, "to_b": not has}
-            found[f"{part}_select"] = {"beats": steps[part][1], "from_a": has}
-        for stage in stages.values():
-            found[self.role(stage, block)] = self.layer(stage, one, previous)
-        found.pop("skip", None)
+            found[f"{part}_route"] = {"beats": beats[part][0], "to_a": has, "to_b": not has}
+            found[f"{part}_select"] = {"beats": beats[part][1], "from_a": has}
+        for stage in stages:
+            if not isinstance(stage, Fork):
+                found[self.role(stage, block)] = self.layer(stage, one, previous)
         return found
-
-    def beats(self, middle: int) -> int:
-        """Beats of a pixel between the pointwise layers."""
-        inner = self.body.folding.inner
-        return -(-middle // inner) * inner // self.body.folding.middle_lanes
 
     @staticmethod
     def has(block: SharedBlock) -> dict[str, bool]:
@@ -176,7 +172,7 @@ class SharedNumbers:
     def role(stage: Stage, block: SharedBlock) -> str:
         """The descriptor's name of a stage."""
         past = {"align": block.expand is None, "pack": block.project is None}
-        return "skip" if stage.name == "fork" else f"{stage.name}_past" if past.get(stage.name) else stage.name
+        return f"{stage.name}_past" if past.get(stage.name) else stage.name
 
     def layer(self, stage: Stage, one: BlockNumbers, previous: list[BlockNumbers]) -> Fields:
         """What a stage is told of its layer."""
