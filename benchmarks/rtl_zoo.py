@@ -1,6 +1,7 @@
 """Simulate a whole network in RTL, random weights and codes, three frames back to back, and compare every unit.
 
-Run from the repository: ``PYTHONPATH=src:tests python benchmarks/rtl_zoo.py mobilenet_v2_075_160 --bits 8``.
+With ``--synthesise`` count its primitives instead, unit by unit, beside the model's. Run from the repository:
+``PYTHONPATH=src:tests python benchmarks/rtl_zoo.py mobilenet_v2_075_160 --bits 8``.
 """
 
 from __future__ import annotations
@@ -13,8 +14,12 @@ from pathlib import Path
 
 from deepdive.backends import verilog
 from deepdive.compiler.compile import compile as compile_network
+from deepdive.compiler.design import Design
+from deepdive.hardware.resources import Resources
+from deepdive.qnet import QNet
 from deepdive.simulation.compare import compare
 from deepdive.simulation.rtl import Run, compile_simulator, simulate
+from deepdive.simulation.synthesis import synthesise
 from networks import random_codes
 from zoo_networks import efficientnet_lite0, mobilenet_v2
 
@@ -25,6 +30,29 @@ NETWORKS = {
 }
 
 
+def print_synthesis(design: Design, net: QNet) -> None:
+    """A row a unit, *synthesised* / *modelled*, one unit at a time."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        verilog.write_project(design, net, folder)
+        sums = [Resources(), Resources()]
+        print("| unit | DSP | LUT | LUT off | BRAM36 | FF | LUT levels |")
+        for unit in design.units:
+            start = time.perf_counter()
+            report = synthesise(folder, design, units=(unit.name,), jobs=1)[unit.name]
+            sums = [sums[0] + report.resources, sums[1] + unit.resources]
+            took = f"({time.perf_counter() - start:.0f} s)"
+            print(row(unit.name, report.resources, unit.resources), report.logic_depth, "|", took, flush=True)
+        print(row("all", *sums), "|")
+
+
+def row(name: str, used: Resources, model: Resources) -> str:
+    """The cells of a row."""
+    pairs = [f"{getattr(used, kind):,g} / {getattr(model, kind):,g}" for kind in ("dsp", "lut", "bram36", "ff")]
+    off = f"{model.lut / used.lut - 1:+.1%}"
+    return f"| {name} | {pairs[0]} | {pairs[1]} | {off} | {pairs[2]} | {pairs[3]} |"
+
+
 def main() -> None:
     """One line of figures: *simulated* beside *modelled*; exit code 1 when a value differs."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -32,9 +60,13 @@ def main() -> None:
     parser.add_argument("--bits", type=int, default=8, help="of the weights")
     parser.add_argument("--board", default="zcu102")
     parser.add_argument("--frames", type=int, default=3)
+    parser.add_argument("--synthesise", action="store_true", help="count primitives instead of simulating")
     given = parser.parse_args()
     net = NETWORKS[given.network](weight_bits=given.bits)
     design = compile_network(net, board=given.board)
+    if given.synthesise:
+        print_synthesis(design, net)
+        return
     images = random_codes(net, given.frames, seed=1)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
