@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from batch import Case, check_cases
 
+from deepdive.backends.vitis.stages.shared_numbers import SharedNumbers
 from deepdive.compiler.shared import Sharing
 from deepdive.hardware.boards import load_board
-from deepdive.hardware.stages import PointwiseFolding, SharedFolding
+from deepdive.hardware.stages import PointwiseFolding, SharedBody, SharedFolding
 from networks import Block, Numbers, Separable, random_codes
 from shared_designs import shared_design
 
@@ -57,3 +59,29 @@ def test_every_unit_equals_the_reference(tmp_path: Path, bits: int) -> None:
         design = shared_design(net, BOARD, runs, seed=index, prefix=f"case{index}_")
         cases.append(Case(net, design, random_codes(net, frames, seed=index), frames_a_call=3))
     check_cases(cases, tmp_path)
+    compared = [check_maps_between_blocks(case, tmp_path / f"case{index}") for index, case in enumerate(cases)]
+    assert sum(compared) == 16
+
+
+def check_maps_between_blocks(case: Case, folder: Path) -> int:
+    """What the memory of each shared unit holds at the end, against the reference; returns the maps compared."""
+    compared = 0
+    wanted = case.net.run(case.images, every=True)
+    assert isinstance(wanted, dict)
+    for unit in case.design.units:
+        for stage in unit.stages:
+            if not isinstance(stage, SharedBody) or stage.maps != "external":
+                continue
+            numbers = SharedNumbers(stage, case.net)
+            memory = np.fromfile(folder / f"{unit.name}_{stage.name}_maps.bin", dtype=np.uint8)
+            call = (len(case.images) - 1) % case.frames_a_call + 1
+            frames = (call - 1) % stage.batch + 1
+            for index, block in enumerate(stage.blocks[1:], start=1):
+                codes = wanted[stage.blocks[index - 1].nodes[-1]][-frames:]
+                start, words = numbers.maps_at[index] * stage.folding.memory_lanes, stage.words(block.shape)
+                size = words * stage.folding.memory_lanes
+                found = memory[start : start + frames * size].reshape(frames, block.height, block.width, -1)
+                low = case.net.maps[stage.blocks[index - 1].nodes[-1]].q_min
+                assert np.array_equal(found[..., : block.channels].astype(np.int16) + low, codes)
+                compared += 1
+    return compared

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from deepdive.backends.vitis import write_project
 from deepdive.backends.vitis.tcl import FRAMES
+from deepdive.compiler.design import Design
 from deepdive.hardware.boards import load_board
 from foldings import drawn_design
 from networks import four_block_network
+from shared_designs import drawn_shared_design
 
 FLAGS = ("-std=c++17", "-O0", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", "-Wno-unused-label")
 
@@ -25,9 +28,10 @@ def bench(folder: Path, unit: str, stimulus: str) -> int:
 
 
 @pytest.mark.slow
-def test_every_unit_equals_the_chain_and_a_wrong_code_is_seen(tmp_path: Path) -> None:
+@pytest.mark.parametrize("draw", [drawn_design, drawn_shared_design], ids=["streamed", "shared"])
+def test_every_unit_equals_the_chain_and_a_wrong_code_is_seen(tmp_path: Path, draw: Callable[..., Design]) -> None:
     net = four_block_network(0)
-    design = drawn_design(net, load_board("zcu102"), 1)
+    design = draw(net, load_board("zcu102"), 1)
     write_project(design, net, tmp_path)
     environment = {**os.environ, "CXXFLAGS": "-O0"}
     made = subprocess.run(["make", "csim/golden/done"], cwd=tmp_path, env=environment, capture_output=True, check=False)

@@ -118,7 +118,18 @@ class bench {
         put(unit, beats);
     }
 
-    // The same for beats that were read already; units that run together tell the time of all of them.
+    // What a unit's memory holds after its last call goes to a file, too: the maps between the blocks of its last batch.
+    template <class Word>
+    void keep(const char* name, const std::vector<Word>& memory) const {
+        if (!output.empty()) {
+            const file result = open(output + "/" + name + ".bin", "wb");
+            if (std::fwrite(memory.data(), sizeof(Word), memory.size(), result.get()) != memory.size()) {
+                fail("cannot write the memory '" + std::string(name) + "'");
+            }
+        }
+    }
+
+    // As `finish`, for beats that were read already; units that run together tell the time of all of them.
     template <class Beat>
     void put(const char* unit, const std::vector<Beat>& beats) {
         const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - started;
