@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -11,10 +12,23 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from deepdive.compiler.budget import Budget
 from deepdive.compiler.compile import compile as compile_network
+from deepdive.compiler.design import Design
+from deepdive.compiler.front import find_front
+from deepdive.hardware.stages import Dense
 from deepdive.qnet.classify import Guess
 from deepdive.qnet.schedule import Call, Schedule
-from deepdive.report import Classification, Report, plots, print_design, print_schedule, print_verification, write_page
+from deepdive.report import (
+    Classification,
+    Report,
+    performance,
+    plots,
+    print_design,
+    print_schedule,
+    print_verification,
+    write_page,
+)
 from deepdive.report.page import render
 from deepdive.simulation.verify import Rung, Verification
 from networks import four_block_network
@@ -39,7 +53,8 @@ def make_report(name: str = "four blocks", differing: int = 0) -> Report:
     )
     guess = Guess(0, name, 0.5)
     seen = Classification(name, b"\xff\xd8\xff", (guess,), (guess,))
-    return Report(net, design, Verification(fingerprint=design.fingerprint, rungs=(rung,)), (seen,))
+    verified = Verification(fingerprint=design.fingerprint, rungs=(rung,))
+    return Report(net, design, verified, (seen,), find_front(net, design, Budget()))
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +72,43 @@ def test_power_is_shown_whole(report: Report) -> None:
     bar = plots.power(report).data[0]
     assert sum(bar.x) == pytest.approx(report.design.power.total_w)
     assert len(bar.y) == len(set(bar.y)) == 7
+
+
+def test_frames_overlap_as_the_simulation_says(report: Report) -> None:
+    spans = performance.timeline(report.design, report.pipeline)
+    rows, interval = [row.name for row in report.rows], report.pipeline.interval_cycles
+    assert [span.unit for span in spans] == [name for name in rows for _ in range(performance.FRAMES)]
+    first = {span.unit: span for span in spans if span.frame == 1}
+    assert first["head"].start == 0
+    for span in spans:
+        assert span.start < span.end
+        assert span.start == first[span.unit].start + (span.frame - 1) * interval
+    # The last unit ends the frame one latency after its first beat, within what a full pipeline adds.
+    assert 0.9 * report.design.latency_cycles <= first[rows[-1]].end <= 1.5 * report.design.latency_cycles
+    assert any(span.frame == 2 and span.start < first[rows[-1]].end for span in spans)  # frames overlap
+
+
+def test_roofline_by_hand(report: Report) -> None:
+    found, design = performance.roofline(report.design), report.design
+    assert found.design.gops == pytest.approx(2 * design.macs * design.fps / 1e9)
+    assert found.design.gops <= found.design_gops
+    assert found.design.operations_per_byte == pytest.approx(2 * design.macs / design.external_bytes)
+    assert sum(unit.gops for unit in found.units) == pytest.approx(found.design.gops)
+    assert found.board_gops == pytest.approx(2 * 2520 * 0.25 * (1 if design.multipliers and not packed(design) else 2))
+
+
+def packed(design: Design) -> bool:
+    return any(isinstance(stage, Dense) and stage.packed for unit in design.units for stage in unit.stages)
+
+
+def test_json_has_all_that_the_page_shows(report: Report) -> None:
+    found = json.loads(json.dumps(report.summary()))
+    for key in ("roofline", "timeline", "front", "peers", "boundaries", "verification", "fps"):
+        assert found[key]
+    assert {peer["name"] for peer in found["peers"]} >= {"DeepDive", "Mobile-X"}
+    page = render(report)
+    assert "47.4 FPS/W" in page
+    assert "this design</td>" in page  # the chosen point of the front
 
 
 def test_terminal_says_modelled_and_names_the_totals(report: Report) -> None:
@@ -132,7 +184,7 @@ def test_a_browser_draws_the_page_without_a_complaint(report: Report, tmp_path: 
         [*command, (tmp_path / "report.html").as_uri()], capture_output=True, text=True, check=True, timeout=120
     )
     assert not re.findall(r"CONSOLE.*", done.stderr)
-    for name in ("cycles", "resources", "work", "power"):
+    for name in ("cycles", "resources", "work", "power", "roofline", "timeline", "front"):
         assert re.search(rf'id="plot-{name}"[^>]*class="[^"]*js-plotly-plot', done.stdout)
     bars = len(re.findall(r'<g class="point">', done.stdout))
     assert bars >= len(report.rows) * 2

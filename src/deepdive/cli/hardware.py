@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 
 from deepdive.cli.console import Json, out, print_json, progress
+from deepdive.errors import DeepDiveError
 from deepdive.qnet import QNet
 
 BuildFolder = Annotated[Path, typer.Argument(metavar="BUILD", help="The folder that `deepdive compile` wrote.")]
@@ -157,6 +158,11 @@ def simulate(
     engine: Annotated[Engine, typer.Option(help="What runs the project.")] = Engine.csim,
     backpressure: Annotated[Backpressure, typer.Option(help="RTL: let source and sink pause.")] = Backpressure.none,
     seed: Annotated[int, typer.Option(help="RTL: of the pauses.", min=0, max=2**32 - 1)] = 1,
+    waveform: Annotated[Path | None, typer.Option(help="RTL: write a waveform to this .vcd file.")] = None,
+    unit: Annotated[str | None, typer.Option(help="Waveform of this unit alone.")] = None,
+    cycles_shown: Annotated[
+        tuple[int, int], typer.Option("--cycles", help="Waveform from this clock cycle to that.")
+    ] = (0, 2000),
     as_json: Json = False,
 ) -> None:
     """Run the emitted project on pictures and show what it classifies; `verify` also compares every value.
@@ -170,6 +176,8 @@ def simulate(
     from deepdive.simulation.engines import runner
 
     run = runner(engine)
+    if waveform and engine is not Engine.rtl:
+        raise DeepDiveError(f"Engine {engine.value} has no waveforms; use --engine rtl.")
     project = read_build(build)
     paths, codes = pictures(images, project.net)
     cycles = None
@@ -177,9 +185,11 @@ def simulate(
         if engine is Engine.rtl:
             from deepdive.simulation.bench import Run
             from deepdive.simulation.rtl import simulate_build
+            from deepdive.simulation.waveform import Waveform
 
             pause = RANDOM_PAUSE if backpressure is Backpressure.random else 0
-            cycles = simulate_build(project, codes, Run(len(codes), seed, pause, pause), step)
+            wave = Waveform(waveform, unit, *cycles_shown) if waveform else None
+            cycles = simulate_build(project, codes, Run(len(codes), seed, pause, pause, waveform=wave), step)
         maps = cycles.maps if cycles else run(project, codes, step)
     logits = project.net.output.dequantize(maps[project.net.output.name])[:, 0, 0, :]
     found = {str(path): best(values, project.net.labels) for path, values in zip(paths, logits, strict=True)}
@@ -263,18 +273,24 @@ def report(
 ) -> None:
     """Show a build: figures in the terminal, and a self-contained HTML page."""
     from deepdive.backends.build import read_build
-    from deepdive.report import Report, print_design, print_schedule, print_verification, write_page
+    from deepdive.compiler.front import FILE as FRONT
+    from deepdive.compiler.front import Front
+    from deepdive.report import Report, print_design, print_front, print_schedule, print_verification, write_page
     from deepdive.simulation.verify import load_verification
 
     project = read_build(build)
-    shown = Report(project.net, project.design, load_verification(project))
+    front = Front.load(build / FRONT) if (build / FRONT).exists() else None
+    if front and front.fingerprint != project.design.fingerprint:
+        front = None  # of another network
+    shown = Report(project.net, project.design, load_verification(project), front=front)
     page = output or build / "report.html"
     write_page(shown, page)
     if as_json:
-        verification = shown.verification.model_dump() if shown.verification else None
-        print_json({**project.design.summary(), "verification": verification, "page": str(page)})
+        print_json({**shown.summary(), "page": str(page)})
         return
     print_design(shown, out)
+    if front:
+        print_front(front, out)
     print_schedule(shown, out)
     if shown.verification:
         print_verification(shown.verification, out)
@@ -283,7 +299,6 @@ def report(
 
 def pictures(given: list[Path], net: QNet) -> tuple[list[Path], np.ndarray]:
     """The image files among `given` files and folders, and their input codes."""
-    from deepdive.errors import DeepDiveError
     from deepdive.qnet.pictures import list_pictures
     from deepdive.qnet.preprocess import read_images
 

@@ -11,6 +11,7 @@ from plotly.offline import get_plotlyjs
 
 from deepdive.files import write_text
 from deepdive.report import plots
+from deepdive.report.peers import BOARD, PEERS
 from deepdive.report.report import Report
 from deepdive.report.terminal import short, totals
 
@@ -36,7 +37,12 @@ def render(report: Report) -> str:
             "resources": div(plots.resources(report), "resources"),
             "work": div(plots.work(report), "work"),
             "power": div(plots.power(report), "power"),
+            "roofline": div(plots.roofline(report), "roofline"),
+            "timeline": div(plots.timeline(report), "timeline"),
+            "front": div(plots.front(report.front), "front") if report.front else "",
         },
+        peers=PEERS,
+        peers_board=BOARD,
     )
 
 

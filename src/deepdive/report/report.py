@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
 
 from deepdive.compiler.design import Design
+from deepdive.compiler.front import Front
+from deepdive.compiler.pipeline import Pipeline
 from deepdive.hardware.resources import Resources
 from deepdive.hardware.units import Unit
 from deepdive.qnet import QNet
 from deepdive.qnet.classify import Guess
 from deepdive.qnet.schedule import Call
+from deepdive.report.peers import PEERS
+from deepdive.report.performance import simulated
+from deepdive.report.performance import summary as performance_summary
 from deepdive.simulation.verify import Verification
 
 
@@ -65,6 +72,22 @@ class Report:
     design: Design
     verification: Verification | None = None
     classifications: tuple[Classification, ...] = ()
+    front: Front | None = None
+
+    @cached_property
+    def pipeline(self) -> Pipeline:
+        """The design, simulated with several frames."""
+        return simulated(self.design)
+
+    def summary(self) -> dict[str, Any]:
+        """Everything the page shows, for ``deepdive report --json``."""
+        return {
+            **self.design.summary(),
+            **performance_summary(self.design, self.pipeline),
+            "front": self.front.model_dump(mode="json") if self.front else None,
+            "peers": [asdict(peer) for peer in PEERS],
+            "verification": self.verification.model_dump() if self.verification else None,
+        }
 
     @property
     def rows(self) -> tuple[UnitRow, ...]:
