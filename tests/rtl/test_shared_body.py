@@ -5,33 +5,36 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from deepdive.backends.verilog.emit import emit
+from deepdive.backends.verilog.project import weight_bytes
 from deepdive.compiler.partition import partition
 from deepdive.compiler.shared import Sharing, shared_unit
-from deepdive.errors import DeepDiveError
 from deepdive.hardware.rtl.build import stage_component
 from deepdive.hardware.rtl.component import StageComponent
 from deepdive.hardware.rtl.mac_column import MacColumn
 from deepdive.hardware.rtl.memories import MEMORY_MODULES, memory_module
+from deepdive.hardware.rtl.shared_ports import external_memories
 from deepdive.hardware.stages import PointwiseFolding, SharedBody, SharedFolding
 from deepdive.hardware.units import Unit
 from deepdive.qnet import QNet
 from deepdive.simulation.bench import (
     Dut,
+    MemoryPort,
     Port,
     Run,
     bench_verilog,
+    memory_traffic,
     part,
     read_codes,
     run_bench,
     tap_name,
     traffic,
     write_codes,
+    write_memory,
     write_parts,
 )
 from deepdive.simulation.verilated import build_simulator
@@ -94,6 +97,10 @@ def inside(folding: SharedFolding, batch: int = 1) -> Sharing:
 
 FOUR_BITS = Numbers(bits=4, weight_bits=4)
 KERNELS = Separable(14, 9, (4, 5), (Block(7, 3, 5, 2), Block(7, 2), Block(9, 1, 5)))
+MIXED = Separable(12, 10, (4, 6), (Block(6), Block(10, 3, 5, 2), Block(10, 1), Block(10, 3)))
+NIBBLES = Separable(
+    8, 12, (4, 6), (Block(6, 2), Block(10, 3), Block(10)), activations=Numbers(weight_bits=4, signed=True)
+)
 
 
 def cases() -> list[Case]:
@@ -116,6 +123,10 @@ def cases() -> list[Case]:
             inside(SMALL, 2),
             6,
         ),
+        Case("all_outside", MIXED, Sharing(SMALL, batch=2), 8),
+        Case("one_buffer", MIXED, Sharing(WIDE, maps="on_chip", weight_buffers=1), 9),
+        Case("maps_outside", NIBBLES, Sharing(SMALL, weights="on_chip", batch=3), 10),
+        Case("weights_outside", NIBBLES, Sharing(SMALL, maps="on_chip"), 11),
         Case("tiny", Separable(8, 8, (4, 4), (Block(4, 1, 3, 2), Block(4, 1, 3, 2), Block(4, 1))), inside(SMALL, 2), 7),
     ]  # fmt: skip
 
@@ -125,7 +136,18 @@ CASES = {case.name: case for case in cases()}
 
 def dut(case: Case) -> Dut:
     stage = case.stage
-    return Dut(case.name, (Port.of("input0", stage.input),), (Port.of("output0", stage.output),))
+    memories = tuple(
+        MemoryPort(
+            memory.name,
+            tuple(f"{master}_" for master in memory.masters),
+            memory.word_bytes,
+            memory.words,
+            memory.writes,
+            (memory.base,),
+        )
+        for memory in external_memories(stage)
+    )
+    return Dut(case.name, (Port.of("input0", stage.input),), (Port.of("output0", stage.output),), memories)
 
 
 def beats(codes: np.ndarray, lanes: int) -> np.ndarray:
@@ -139,6 +161,10 @@ def fill(folder: Path) -> None:
         modules |= {shape.name: MacColumn(shape) for shape in case.component.columns}
         for image in case.component.roms:
             (folder / f"{image.name}.mem").write_text(image.text())
+        for memory in external_memories(case.stage):
+            if not memory.writes:
+                path = folder / f"{tap_name(case.name, memory.name)}.memory.mem"
+                write_memory(path, weight_bytes(case.stage, case.net), memory.word_bytes)
         codes = case.maps[case.unit.input_map]
         write_codes(
             folder / f"{tap_name(case.name, 'input0')}.stimulus", case.stage.input, beats(codes, case.stage.input.lanes)
@@ -189,10 +215,8 @@ def test_codes(run: tuple[str, Path], name: str) -> None:
     if kind == "free":
         ends = seen.frames[:, 1]
         assert ends[case.stage.batch] - ends[0] <= case.stage.phase_cycles
-
-
-@pytest.mark.parametrize(("how", "what"), [({"weights": "on_chip"}, "maps"), ({"maps": "on_chip"}, "weights")])
-def test_external_memory_is_refused(how: Any, what: str) -> None:
-    case = Case("out", KERNELS, Sharing(SMALL, **how))
-    with pytest.raises(DeepDiveError, match=f"^Stage 'out_shared' keeps its {what} in external memory"):
-        stage_component(case.stage, case.net)
+    for memory in external_memories(case.stage):
+        moved = memory_traffic(folder, tap_name(name, memory.name))
+        assert moved.broken == 0
+        assert moved.read > 0
+        assert (moved.written > 0) == memory.writes

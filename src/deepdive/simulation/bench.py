@@ -11,9 +11,28 @@ from pathlib import Path
 import numpy as np
 
 from deepdive.errors import DeepDiveError
+from deepdive.hardware.rtl.axi import ADDRESS_BITS
 from deepdive.hardware.stream import Stream
 
-PARTS = ("stream_source.v", "stream_sink.v", "stream_monitor.v")
+PARTS = ("stream_source.v", "stream_sink.v", "stream_monitor.v", "axi_memory.v")
+READ_PORTS = (
+    "araddr",
+    "arlen",
+    "arsize",
+    "arburst",
+    "arvalid",
+    "arready",
+    "rdata",
+    "rresp",
+    "rlast",
+    "rvalid",
+    "rready",
+)
+WRITE_PORTS = (
+    *("awaddr", "awlen", "awsize", "awburst", "awvalid", "awready"),
+    *("wdata", "wstrb", "wlast", "wvalid", "wready", "bresp", "bvalid", "bready"),
+)
+FROM_MEMORY = ("arready", "rdata", "rresp", "rlast", "rvalid", "awready", "wready", "bresp", "bvalid")
 
 
 @dataclass(frozen=True)
@@ -42,12 +61,46 @@ class Port:
 
 
 @dataclass(frozen=True)
+class MemoryPort:
+    """External memory behind AXI masters of a module.
+
+    Parameters
+    ----------
+    name
+        For files.
+    masters
+        What their ports begin with, such as ``m_axi_`` in ``m_axi_araddr``.
+    writes
+        Whether masters write, too; if none does, it holds something in the beginning: ``<name>.memory.mem``.
+    tied
+        Inputs of the module that are 0: where the memory begins.
+    """
+
+    name: str
+    masters: tuple[str, ...]
+    word_bytes: int
+    words: int
+    writes: bool
+    tied: tuple[str, ...] = ()
+
+    def widths(self) -> dict[str, int]:
+        """Bits of each signal of a master."""
+        size = 8 * self.word_bytes
+        address = dict.fromkeys(("araddr", "awaddr"), ADDRESS_BITS)
+        lengths = {"arlen": 8, "awlen": 8, "arsize": 3, "awsize": 3, "arburst": 2, "awburst": 2, "rresp": 2, "bresp": 2}
+        data = {"rdata": size, "wdata": size, "wstrb": self.word_bytes}
+        names = (*READ_PORTS, *(WRITE_PORTS if self.writes else ()))
+        return {name: {**address, **lengths, **data}.get(name, 1) for name in names}
+
+
+@dataclass(frozen=True)
 class Dut:
     """A module under test."""
 
     name: str
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
+    memories: tuple[MemoryPort, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -120,6 +173,11 @@ def bench_verilog(duts: Sequence[Dut], inner: Sequence[str] = ()) -> str:
             body.append(monitor(wire, name, port.stream, signals, record=not is_input, bound=False))
             if not port.repeat:
                 watched.append(wire)
+        for memory in dut.memories:
+            number += 1
+            wires, wired = memory_verilog(dut.name, memory, number)
+            body += wires
+            connections += wired
         body.append(f"{dut.name} {dut.name}_dut ({', '.join(connections)});")
     complete = " & ".join(f"complete_{wire}" for wire in watched)
     moves = [f"moved_{wire}" for wire in watched] + [f"({path}_valid & {path}_ready)" for path in inner]
@@ -140,6 +198,45 @@ def bench_verilog(duts: Sequence[Dut], inner: Sequence[str] = ()) -> str:
     assign moved = {moved};
 endmodule
 """
+
+
+def memory_verilog(dut: str, memory: MemoryPort, number: int) -> tuple[list[str], list[str]]:
+    """Wires and instance of a memory, and the connections of its module under test."""
+    lines, connections, count = [], [f".{port}(0)" for port in memory.tied], len(memory.masters)
+    ports = [".clk(clk)", ".rst(rst)", ".seed(seed)", ".pause(pause_sources)"]
+    for signal, bits in memory.widths().items():
+        wire = f"{dut}_{memory.name}_{signal}"
+        lines.append(f"wire [{count * bits - 1}:0] {wire};")
+        ports.append(f".{signal}({wire})")
+        for index, master in enumerate(memory.masters):
+            connections.append(f".{master}{signal}({wire}[{index * bits} +: {bits}])")
+    if not memory.writes:
+        ports += [f".{name}(0)" for name in WRITE_PORTS if name not in FROM_MEMORY]
+    name = tap_name(dut, memory.name)
+    file = f'.FILE("{name}.memory.mem"), ' if not memory.writes else ""
+    parameters = (
+        f".PORTS({count}), .BYTES({memory.word_bytes}), .DEPTH({memory.words}), .ADDRESS_BITS({ADDRESS_BITS}), "
+        f'{file}.NAME("{name}"), .ID({number})'
+    )
+    lines.append(f"axi_memory #({parameters}) memory_{dut}_{memory.name} ({', '.join(ports)});")
+    return lines, connections
+
+
+@dataclass(frozen=True)
+class MemoryTraffic:
+    """What a memory saw: rules broken (never anything but 0), words read and written, of all masters."""
+
+    broken: int
+    read: int
+    written: int
+
+
+def memory_traffic(folder: Path, name: str) -> MemoryTraffic:
+    """Of the memory `name` in the last run."""
+    rows = [
+        [int(word) for word in line.split()] for line in (folder / f"{name}.memory").read_text("ascii").splitlines()
+    ]
+    return MemoryTraffic(*(sum(column) for column in zip(*rows, strict=True)))
 
 
 def write_parts(folder: Path) -> list[Path]:
@@ -163,6 +260,12 @@ def write_codes(path: Path, stream: Stream, codes: np.ndarray) -> None:
     bits = ((values[..., None] >> np.arange(stream.bits)) & 1).astype(np.uint8).reshape(len(values), -1)
     packed = np.packbits(bits, axis=1, bitorder="little")[:, ::-1]
     path.write_text("".join(f"{row.tobytes().hex()}\n" for row in packed), encoding="ascii")
+
+
+def write_memory(path: Path, data: bytes, word_bytes: int) -> None:
+    """Write what a memory holds in the beginning; the first byte of a word is its lowest."""
+    words = np.frombuffer(data, dtype=np.uint8).reshape(-1, word_bytes)[:, ::-1]
+    path.write_text("".join(f"{word.tobytes().hex()}\n" for word in words), encoding="ascii")
 
 
 def read_codes(path: Path, stream: Stream) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from deepdive.backends.verilog import FILE_LIST, TOP
 from deepdive.compiler.design import Design
 from deepdive.errors import CheckFailed, DeepDiveError
 from deepdive.hardware.rtl.accelerator import weight_port
-from deepdive.hardware.rtl.unit import weight_streams
+from deepdive.hardware.rtl.unit import unit_memories, weight_streams
 from deepdive.hardware.stages import Stage
 from deepdive.hardware.stream import Stream
 from deepdive.hardware.units import Unit
@@ -23,9 +23,11 @@ from deepdive.qnet import QNet
 from deepdive.qnet.reference import check_images
 from deepdive.simulation.bench import (
     Dut,
+    MemoryPort,
     Port,
     Run,
     bench_verilog,
+    memory_traffic,
     monitor,
     part,
     read_codes,
@@ -33,6 +35,7 @@ from deepdive.simulation.bench import (
     tap_name,
     traffic,
     write_codes,
+    write_memory,
     write_parts,
 )
 from deepdive.simulation.verilated import build_simulator
@@ -154,7 +157,22 @@ def accelerator(design: Design) -> Dut:
     )
     weights = (stream for unit in design.units for stream in weight_streams(unit))
     inputs = (Port.axi("s_axis", source), *(Port.axi(weight_port(stream), stream, repeat=True) for stream in weights))
-    return Dut(TOP, inputs, (Port.axi("m_axis", result),))
+    return Dut(TOP, inputs, (Port.axi("m_axis", result),), memory_ports(design.units, "m_axi_"))
+
+
+def memory_ports(units: Sequence[Unit], prefix: str) -> tuple[MemoryPort, ...]:
+    """The memories of shared units; their masters' ports begin with `prefix`. Maps need nothing in the beginning."""
+    return tuple(
+        MemoryPort(
+            name=memory.name,
+            masters=tuple(f"{prefix}{master}_" for master in memory.masters),
+            word_bytes=memory.word_bytes,
+            words=memory.words,
+            writes=memory.writes,
+        )
+        for unit in units
+        for memory in unit_memories(unit)
+    )
 
 
 def between_units(design: Design) -> list[str]:
@@ -198,6 +216,10 @@ def simulate(program: Path, design: Design, net: QNet, images: np.ndarray, how: 
         for port in weights:
             codes = np.fromfile(program.parent.parent / f"{port.stream.name}.bin", dtype=np.uint8)
             write_codes(folder / f"{tap_name(TOP, port.name)}.stimulus", port.stream, codes)
+        for memory in accelerator(design).memories:
+            if not memory.writes:
+                data = (program.parent.parent / f"{memory.name}.bin").read_bytes()
+                write_memory(folder / f"{tap_name(TOP, memory.name)}.memory.mem", data, memory.word_bytes)
         # While a unit takes its frame in, no beat may pass between units.
         patience = max(how.patience, 4 * design.frame_interval_cycles)
         _, complete = run_bench(program, replace(how, patience=patience), folder)
@@ -248,6 +270,10 @@ def check_rules(design: Design, folder: Path) -> None:
             broken = traffic(folder, stream.name).broken
             if broken:
                 raise CheckFailed(f"Stream '{stream.name}' withdrew or changed an offered beat {broken} times.")
+    for memory in accelerator(design).memories:
+        broken = memory_traffic(folder, tap_name(TOP, memory.name)).broken
+        if broken:
+            raise CheckFailed(f"Memory '{memory.name}': its masters broke the rules of AXI {broken} times.")
 
 
 def why_stopped(design: Design, folder: Path) -> str:

@@ -8,7 +8,6 @@ import numpy as np
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In
 
-from deepdive.errors import DeepDiveError
 from deepdive.hardware.memory import Memory
 from deepdive.hardware.rtl.axi import read_members, read_memory, write_memory
 from deepdive.hardware.rtl.component import StageComponent, connect
@@ -38,17 +37,13 @@ class SharedBodyComponent(StageComponent):
     of `goes`, then runs block after block: the descriptor's ROM gives the block's numbers, and the words of its map
     flow through the datapath, from `came` or `between`, into `between` or `goes`. *Unload* empties `goes`.
 
+    Maps may lie in external memory instead, weights too; the latter come into buffers on chip (`SharedWeights`).
+
     A batch that is not full is run all the same when no word of a next frame has come for `PATIENCE` cycles and the
     blocks have nothing else to do.
     """
 
     def __init__(self, stage: SharedBody, net: QNet) -> None:
-        if external_memories(stage):
-            what = "maps" if stage.maps == "external" else "weights"
-            raise DeepDiveError(
-                f"Stage '{stage.name}' keeps its {what} in external memory, for which there is no RTL; keep maps and "
-                "weights on chip, or use the HLS backend."
-            )
         super().__init__(stage, ports={k: v for one in external_memories(stage) for k, v in one.members().items()})
         self.stage = stage
         self.datapath = SharedDatapath(stage, net)
