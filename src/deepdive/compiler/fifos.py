@@ -18,7 +18,8 @@ These things ask for room:
   ``(k - 1 - p_top) * width + (k - 1 - p_left)`` - and `held` is what its stages may keep inside: two pixels for a dense
   stage (one accumulating, one being requantized), one for a repack, and `PIPELINE_CYCLES` beats for every stage, since
   a pipeline that stalls for want of input keeps what is in it. With less, the fork waits for the add, the add for the
-  main path, and the main path for the fork.
+  main path, and the main path for the fork. Paths that met in front of a later fork are one: they ask for nothing more.
+- *Sums* of a global pool come one after the other; a slower reader's FIFO holds them all.
 - *Squeeze-excite* is a skip whose main path looks ahead to the map's last pixel. Between that and the factors the
   layers of the branch take their time, each at most a `hurry`-th of the frame interval, while the next frame's pixels
   come in: ``1 + layers / hurry`` frames wait. The branch's stages empty themselves (Dense's `drains`, flushing
