@@ -13,6 +13,7 @@ import numpy as np
 from deepdive.errors import DeepDiveError
 from deepdive.hardware.rtl.axi import ADDRESS_BITS
 from deepdive.hardware.stream import Stream
+from deepdive.simulation.waveform import Waveform
 
 PARTS = ("stream_source.v", "stream_sink.v", "stream_monitor.v", "axi_memory.v")
 READ_PORTS = (
@@ -285,19 +286,23 @@ def read_codes(path: Path, stream: Stream) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Run:
-    """How to run a bench: pauses are 256ths of the cycles, `patience` cycles without a beat end it."""
+    """How to run a bench: pauses are 256ths of the cycles, `patience` cycles without a beat end it.
+
+    A `waveform` needs a program that was built for it.
+    """
 
     frames: int
     seed: int = 1
     pause_sources: int = 0
     pause_sinks: int = 0
     patience: int = 100_000
+    waveform: Waveform | None = None
 
 
 def run_bench(program: Path, how: Run, folder: Path, timeout: float = 3600) -> tuple[int, bool]:
     """Run the program in `folder` (where its files are): clock cycles, and whether every frame arrived."""
     numbers = (how.frames, how.seed, how.pause_sources, how.pause_sinks, how.patience)
-    command = [str(program.resolve()), *map(str, numbers)]
+    command = [str(program.resolve()), *map(str, numbers), *(how.waveform.arguments if how.waveform else ())]
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=timeout, check=False)
     except subprocess.TimeoutExpired:

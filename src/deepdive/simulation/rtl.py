@@ -22,6 +22,7 @@ from deepdive.hardware.units import Unit
 from deepdive.qnet import QNet
 from deepdive.qnet.reference import check_images
 from deepdive.simulation.bench import (
+    PARTS,
     Dut,
     MemoryPort,
     Port,
@@ -39,6 +40,7 @@ from deepdive.simulation.bench import (
     write_parts,
 )
 from deepdive.simulation.verilated import build_simulator
+from deepdive.simulation.waveform import Waveform
 
 PROJECT = "rtl"
 SIMULATOR = "simulator"
@@ -115,25 +117,31 @@ def run_rtl(build: Build, images: np.ndarray, progress: Progress | None = None) 
 
 
 def simulate_build(build: Build, images: np.ndarray, how: Run, progress: Progress | None = None) -> RtlSimulation:
-    """As `run_rtl`, under given pauses, with cycles and stalls."""
-    program = compile_simulator(build.path / PROJECT, build.design, progress)
+    """As `run_rtl`, under given pauses, with cycles and stalls, and a waveform if one is wanted."""
+    program = compile_simulator(build.path / PROJECT, build.design, progress, waveform=how.waveform)
     return simulate(program, build.design, build.net, images, how)
 
 
 def compile_simulator(
-    project: Path, design: Design, progress: Progress | None = None, jobs: int | None = None, optimize: str = "-O1"
+    project: Path,
+    design: Design,
+    progress: Progress | None = None,
+    jobs: int | None = None,
+    optimize: str = "-O1",
+    waveform: Waveform | None = None,
 ) -> Path:
     """The program that simulates an RTL project; it is made when the project has changed since.
 
     `jobs` compilers run at a time (default: one a core); `optimize` is g++'s: -O0 is ready twice as soon as -O1.
+    One for a `waveform` is slower, and is made anew each time, since it holds the signals that are wanted.
     """
     if not (project / FILE_LIST).is_file():
         raise DeepDiveError(f"'{project}' holds no Verilog project; compile the network with the RTL backend.")
     sources = [project / name for name in (project / FILE_LIST).read_text(encoding="utf-8").split()]
-    folder = project / SIMULATOR
+    folder = project / (f"{SIMULATOR}_waveform" if waveform else SIMULATOR)
     program = folder / "bench"
     newest = max(path.stat().st_mtime for path in sources)
-    if program.is_file() and program.stat().st_mtime > newest:
+    if not waveform and program.is_file() and program.stat().st_mtime > newest:
         return program
     if progress:
         progress("compile the simulator")
@@ -145,8 +153,13 @@ def compile_simulator(
     )
     main.write_text(part("main.cpp"), encoding="utf-8")
     every_core = len(os.sched_getaffinity(0))
+    sources += [bench, *write_parts(folder)]
+    if waveform:
+        control = folder / "waveform.vlt"
+        control.write_text(waveform.control([unit.name for unit in design.units], PARTS), encoding="utf-8")
+        sources.insert(0, control)
     return build_simulator(
-        folder, [*sources, bench, *write_parts(folder)], main, jobs=jobs or every_core, optimize=optimize
+        folder, sources, main, jobs=jobs or every_core, optimize=optimize, trace=waveform is not None
     )
 
 

