@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from deepdive.compiler.operations import stored_bits
 from deepdive.compiler.partition import partition
 from deepdive.compiler.plan import UnitPlan
-from deepdive.qnet import FeatureMap, QNet
+from deepdive.qnet import Conv, FeatureMap, QNet
 from networks import Block, NetworkBuilder, Numbers, Separable, Window, four_block_network, separable_networks
 from zoo_networks import efficientnet_lite0, mobilenet_v2
 
@@ -221,3 +224,13 @@ def test_every_node_is_in_one_unit_and_every_edge_has_two_ends(net: QNet) -> Non
     assert len(set(written)) == len(written)
     assert set(read) - set(written) == {"image"}
     assert set(written) - set(read) == {operations[-1].outputs[0].name}
+
+
+@pytest.mark.parametrize(("zero_point", "bits"), [(0, 4), (7, 5)])
+def test_weights_with_a_zero_point_are_wider_than_their_codes(zero_point: int, bits: int) -> None:
+    """Codes -8..7 less 7 are -15..0: five bits, so that two of them share no DSP."""
+    net = four_block_network()
+    conv = next(node for node in net.nodes if isinstance(node, Conv) and node.is_pointwise)
+    codes = np.resize(np.arange(-8, 8, dtype=np.int8), conv.weight.shape)
+    zero_points = np.full_like(conv.weight_zero_point, zero_point)
+    assert stored_bits(replace(conv, weight=codes, weight_bits=4, weight_zero_point=zero_points)) == bits

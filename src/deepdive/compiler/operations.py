@@ -136,7 +136,7 @@ def _(node: Conv, namer: Namer, types: tuple[FeatureMap, ...], edges: tuple[Edge
     kind = "depthwise" if node.is_depthwise else "pointwise" if node.kernel == (1, 1) else "conv"
     fields: dict[str, object] = {
         "node": node.name,
-        "weight_bits": node.weight_bits,
+        "weight_bits": stored_bits(node),
         "requantizer": requantizer(node.requantize, node.acc_range(types[0])),
     }
     if kind != "depthwise":
@@ -200,7 +200,7 @@ def _(node: Linear, namer: Namer, types: tuple[FeatureMap, ...], edges: tuple[Ed
     name = namer("linear")
     fields = {
         "node": node.name,
-        "weight_bits": node.weight_bits,
+        "weight_bits": stored_bits(node),
         "requantizer": requantizer(node.requantize, node.acc_range(types[0])),
     }
     yield Operation("linear", name, edges, (output_edge(name, node.output),), fields)
@@ -244,6 +244,16 @@ def _(node: ChannelScale, namer: Namer, types: tuple[FeatureMap, ...], edges: tu
 def _(node: Table, namer: Namer, types: tuple[FeatureMap, ...], edges: tuple[Edge, ...]) -> Iterator[Operation]:
     name = namer("table")
     yield Operation("table", name, edges, (output_edge(name, node.output),), {"node": node.name})
+
+
+def stored_bits(node: Conv | Linear) -> int:
+    """Bits of the weights as hardware holds them: less their zero point, so wider than the codes where it is not 0.
+
+    At least those of the codes: narrow weights of a wide format keep their width, whatever values they have.
+    """
+    weight = (node.as_conv() if isinstance(node, Linear) else node).centred_weight
+    low, high = int(weight.min()), int(weight.max())
+    return max(node.weight_bits, 1 + max(high, ~low, 0).bit_length())
 
 
 def output_edge(stage: str, output: FeatureMap) -> Edge:

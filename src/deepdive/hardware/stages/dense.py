@@ -37,7 +37,7 @@ class Dense(Pipe):
     kind: Literal["conv", "pointwise", "linear"]
     node: str
     out_parallel: int = Field(ge=1)
-    weight_bits: int = Field(ge=2, le=8)
+    weight_bits: int = Field(ge=2, le=9)
     requantizer: Requantizer
     weights: Literal["on_chip", "distributed", "external"] = "on_chip"
     conv_groups: int = Field(default=1, ge=1)

@@ -22,7 +22,7 @@ class Depthwise(Pipe):
 
     kind: Literal["depthwise"] = "depthwise"
     node: str
-    weight_bits: int = Field(ge=2, le=8)
+    weight_bits: int = Field(ge=2, le=9)
     requantizer: Requantizer
     fabric: bool = False
 

@@ -21,7 +21,7 @@ class SharedPointwise(Description):
     node: str
     in_channels: int = Field(ge=1)
     out_channels: int = Field(ge=1)
-    weight_bits: int = Field(ge=2, le=8)
+    weight_bits: int = Field(ge=2, le=9)
     requantizer: Requantizer
 
     @property
@@ -37,7 +37,7 @@ class SharedDepthwise(Description):
     kernel: tuple[int, int]
     stride: tuple[int, int]
     padding: tuple[int, int, int, int]
-    weight_bits: int = Field(ge=2, le=8)
+    weight_bits: int = Field(ge=2, le=9)
     requantizer: Requantizer
 
     def output(self, height: int, width: int) -> tuple[int, int]:
