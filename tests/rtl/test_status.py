@@ -12,8 +12,8 @@ from deepdive.hardware.rtl.status import MAGIC, SLAVE_ERROR, StatusComponent
 FINGERPRINT = "00112233445566778899aabbccddeeff" * 2
 
 
-def simulate(process: Any) -> None:
-    dut = StatusComponent(FINGERPRINT, ("image", "result"))
+def simulate(process: Any, bases: tuple[str, ...] = ()) -> None:
+    dut = StatusComponent(FINGERPRINT, ("image", "result"), bases)
     simulator = Simulator(dut)
     simulator.add_clock(1e-9)
 
@@ -92,3 +92,25 @@ def test_writes_are_refused(address_first: bool) -> None:
         assert context.get(dut.bvalid) == 0
 
     simulate(process)
+
+
+def test_bases_can_be_written() -> None:
+    async def process(dut: StatusComponent, context: Any) -> None:
+        words = dut.map.words
+        context.set(dut.bready, 1)
+        places = (("maps_low", 0x8765_4000, 0), ("maps_high", 0x43, 0), ("weights_low", 0x1000, 0), ("frames", 7, 2))
+        for name, value, response in places:
+            context.set(dut.awaddr, words[name])
+            context.set(dut.wdata, value)
+            context.set(dut.awvalid, 1)
+            context.set(dut.wvalid, 1)
+            await context.tick()
+            context.set(dut.awvalid, 0)
+            context.set(dut.wvalid, 0)
+            assert (context.get(dut.bvalid), context.get(dut.bresp)) == (1, response)
+            await context.tick()
+        assert context.get(dut.base("maps")) == 0x43_8765_4000
+        assert context.get(dut.base("weights")) == 0x1000
+        assert [await read(dut, context, words[name]) for name, _, _ in places] == [0x8765_4000, 0x43, 0x1000, 0]
+
+    simulate(process, ("maps", "weights"))
