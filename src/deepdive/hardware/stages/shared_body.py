@@ -109,7 +109,10 @@ class SharedBody(Pipe):
         return shape[0] * shape[1] * padded(shape[2], self.folding.outer) // self.folding.memory_lanes
 
     def weight_words(self, block: SharedBlock) -> int:
-        """Words of the weights' memory that a block takes; each on-chip word starts on one of them."""
+        """Words of the weights' memory that a block takes; each on-chip word starts on one of them.
+
+        A weight counts its bits; the C++ stores one of 3 bits in 4 and one of 5 to 7 in 8.
+        """
         word = 8 * MEMORY_WORD_BYTES
         return sum(depth * math.ceil(width / word) for depth, width in self.constants(block).values())
 
