@@ -1,0 +1,52 @@
+"""A whole design in RTL, shared units between streamed ones: every unit equals the reference, cycles the model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deepdive.backends.verilog import write_project
+from deepdive.compiler.design import Design
+from deepdive.compiler.shared import Sharing
+from deepdive.hardware.boards import load_board
+from deepdive.qnet import QNet
+from deepdive.simulation.bench import Run
+from deepdive.simulation.compare import compare
+from deepdive.simulation.rtl import compile_simulator, simulate
+from networks import Block, Numbers, Separable, random_codes
+from rtl.conftest import MakeOnce
+from rtl.test_shared_body import SMALL
+from shared_designs import shared_design
+
+FRAMES = 5
+BLOCKS = (Block(6), Block(10, kernel=5, stride=2), Block(10, expand=1), Block(10, expand=3))
+
+
+@pytest.fixture(scope="module")
+def mixed(make_once: MakeOnce) -> tuple[QNet, Design, Path]:
+    net = Separable(22, 18, (8, 6), BLOCKS, activations=Numbers(weight_bits=4)).build(1)
+    sharing = Sharing(SMALL, maps="on_chip", weights="on_chip", batch=2)
+    design = shared_design(net, load_board("zcu102"), [(4, sharing)], seed=1)
+
+    def fill(folder: Path) -> None:
+        (folder / "rtl").mkdir()
+        write_project(design, net, folder / "rtl")
+        compile_simulator(folder / "rtl", design, jobs=1, optimize="-O0")
+
+    return net, design, compile_simulator(make_once("shared_network", fill) / "rtl", design)
+
+
+@pytest.mark.parametrize("how", [Run(FRAMES), Run(FRAMES, 3, 60, 60), Run(1)])
+def test_every_unit_equals_the_reference(mixed: tuple[QNet, Design, Path], how: Run) -> None:
+    net, design, program = mixed
+    images = random_codes(net, how.frames, seed=how.seed)
+    found = simulate(program, design, net, images, how)
+    assert list(found.maps) == [unit.output_map for unit in design.units]
+    result = compare(found.maps, net.run(images, every=True))
+    assert (result.differing, result.first_difference) == (0, None)
+    if how == Run(FRAMES):
+        # Batches of two leave one after the other.
+        ends = found.frames[:, 1]
+        assert (ends[2:] - ends[:-2] <= 2 * design.frame_interval_cycles).all(), np.diff(ends)
