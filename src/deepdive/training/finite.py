@@ -43,13 +43,25 @@ def bad_layer(network: nn.Module, inputs: Tensor) -> str | None:
 
         return hook
 
-    handles = [module.register_forward_hook(check(name)) for name, module in network.named_modules() if name]
+    handles = [
+        module.register_forward_hook(check(known_as(network, name))) for name, module in network.named_modules() if name
+    ]
     try:
         network(inputs)
     finally:
         for handle in handles:
             handle.remove()
     return found[0] if found else None
+
+
+def known_as(network: nn.Module, path: str) -> str:
+    """What the user calls a module: a quantized layer carries the `name` of the float one that it stands for."""
+    parts = path.split(".")
+    for end in range(len(parts), 0, -1):
+        name = getattr(network.get_submodule(".".join(parts[:end])), "name", None)
+        if isinstance(name, str):
+            return name
+    return path
 
 
 def where_it_broke(network: nn.Module, inputs: Tensor) -> str:
