@@ -12,8 +12,24 @@ import torch
 from accelerate import PartialState
 from torch import nn
 
+from deepdive.models import ModelSpec
 from deepdive.qnet.preprocess import Preprocess
-from deepdive.training import Augment, Job, Normalize, Optimizer, Recipe, Schedule, Standing, Watcher, open_data, train
+from deepdive.training import (
+    Augment,
+    Hook,
+    Job,
+    Normalize,
+    Optimizer,
+    Quantization,
+    Recipe,
+    Schedule,
+    Standing,
+    Watcher,
+    open_data,
+    quantized,
+    raw_pixels,
+    train,
+)
 from deepdive.training.start import leave_together
 
 RECIPE = Recipe(
@@ -25,6 +41,11 @@ RECIPE = Recipe(
     schedule=Schedule(warmup=0.2),
     augment=Augment(flip=True, shift=1, cutout=2, mixup=0.2),
 )
+SPEC = ModelSpec("small", "", nn.Identity, resolution=8, resize_short=8, mean=(80.0,) * 3, std=(90.0,) * 3)
+QUANTIZATION = Quantization(
+    weights=4, activations=5, freeze=0.6, from_bits=6, lower_until=0.6, distill=0.5, damping=1e-3
+)
+"""Bits fall and a teacher speaks from the first epoch, batch norm freezes for the last one, weights are damped."""
 
 
 class Steps(Watcher):
@@ -55,23 +76,27 @@ def network(dropout: float) -> nn.Module:
 
 
 def main(out: str, *flags: str) -> None:
-    """Train; `--no-dropout` because each process drops other values, `--adamw`, `--resume`."""
+    """Train; `--no-dropout` because each process drops other values, `--adamw`, `--quantized`, `--resume`."""
     torch.set_num_threads(1)
     recipe = RECIPE
     if "--adamw" in flags:
         recipe = recipe.model_copy(update={"optimizer": Optimizer(kind="adamw", learning_rate=0.01)})
+    module: nn.Module = network(0.0 if "--no-dropout" in flags else 0.3)
+    hooks: tuple[Hook, ...] = ()
+    if "--quantized" in flags:
+        recipe = recipe.model_copy(update={"quantization": QUANTIZATION})
+        integer = quantized(module, SPEC, recipe)
+        module, hooks = integer.network, integer.hooks
     job = Job(
         model="small",
         recipe=recipe,
-        inputs=Normalize((80.0,) * 3, (90.0,) * 3),
+        inputs=raw_pixels if "--quantized" in flags else Normalize(SPEC.mean, SPEC.std),
         out=Path(out),
         resume="--resume" in flags,
         cpu=True,
         checkpoint_seconds=0.0,
     )
-    train(
-        network(0.0 if "--no-dropout" in flags else 0.3), open_data("digits", Preprocess((8, 8))), job, watcher=Steps()
-    )
+    train(module, open_data("digits", Preprocess((8, 8))), job, hooks, watcher=Steps())
     leave_together(PartialState(cpu=True))
 
 
