@@ -21,14 +21,17 @@ from deepdive.quantization import (
     QuantizedModel,
     QuantizeOptions,
     RangeMethod,
+    Synthetic,
     calibrate,
     lower,
     prepare,
     quantize,
+    synthesize,
 )
 from deepdive.quantization.calibrate import Correction
 from deepdive.quantization.equalize import equalize
 from deepdive.quantization.ranges import Method
+from deepdive.quantization.synthesize import mismatch
 from quantized_networks import Shape, float_networks, mobilenet_like, random_images
 
 MEAN, STD = (123.7, 116.25, 103.5), (58.4, 57.1, 57.4)
@@ -352,3 +355,48 @@ def test_weights_that_are_not_finite_are_named() -> None:
 def test_a_network_that_changes_maps_in_place_behind_our_back_is_refused() -> None:
     with pytest.raises(CheckFailed, match=r"^Noisy as DeepDive reads it differs from its own forward by "):
         quantize(Noisy(), IMAGES)
+
+
+def test_without_images_batch_norm_says_what_they_were_like() -> None:
+    """Of a network that saw dark images only, made-up images fill the maps as those did, which noise does not."""
+    torch.manual_seed(0)
+    model = mobilenet_like(PLAIN)
+    dark = torch.from_numpy(random_images(64, (10, 12)) // 4)
+    mean, std = (torch.tensor(values) for values in (MEAN, STD))
+    model.train()
+    with torch.no_grad():
+        for _ in range(40):
+            model(((dark.float() - mean) / std).permute(0, 3, 1, 2))
+    quantized = prepare(model.eval(), QConfig(), size=(10, 12), mean=MEAN, std=STD)
+    made = synthesize(quantized, Synthetic(images=8, steps=80))
+    again = synthesize(quantized, Synthetic(images=8, steps=80))
+    assert made.dtype == torch.uint8
+    assert made.shape == (8, 10, 12, 3)
+    assert torch.equal(made, again)
+
+    def away(images: torch.Tensor) -> float:
+        return float(mismatch(quantized, images.permute(0, 3, 1, 2).float()).detach())
+
+    noise = away(torch.from_numpy(random_images(8, (10, 12))))
+    assert away(dark) < 0.2 * noise
+    assert away(made) < 0.2 * noise
+    wanted = float_output(model, dark.numpy())
+    errors = []
+    for images in (made.numpy(), random_images(8, (10, 12))):
+        net = quantize(model, images, 8, 4, mean=MEAN, std=STD)
+        errors.append(np.square(real_output(net, dark.numpy()) - wanted).mean())
+    assert errors[0] < 0.5 * errors[1]
+
+
+def test_a_network_is_quantized_without_images() -> None:
+    model = mobilenet_like(PLAIN)
+    options = QuantizeOptions(size=(10, 12), synthetic=Synthetic(images=4, steps=10))
+    net = quantize(model, None, 4, 8, mean=MEAN, std=STD, options=options)
+    assert net.input.shape == (10, 12, 3)
+    with pytest.raises(DeepDiveError, match="There are no images; say by QuantizeOptions"):
+        quantize(model, None)
+    bare = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+    with pytest.raises(DeepDiveError, match="The network has no batch norm, whose statistics could stand in"):
+        quantize(bare, None, options=options)
+    with pytest.raises(DeepDiveError, match="Cannot make up 1 images in 60 steps"):
+        Synthetic(images=1)

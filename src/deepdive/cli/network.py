@@ -49,8 +49,12 @@ def quantize(
     ],
     output: Output,
     images: Annotated[
-        Path, typer.Option(help="Folder of pictures that show what the network will see; no labels needed.")
-    ],
+        Path | None,
+        typer.Option(
+            help="Folder of pictures that show what the network will see; no labels needed. Without it, images are "
+            "made up from the statistics of batch norm."
+        ),
+    ] = None,
     pretrained: Annotated[bool, typer.Option("--pretrained", help="Load the zoo's pretrained weights.")] = False,
     checkpoint: Annotated[
         Path | None, typer.Option(help="Weights: safetensors, or a state_dict of torch.save.")
@@ -95,19 +99,21 @@ def quantize(
     elif not pretrained:
         words.print(f"[yellow]'{model}' has random weights; add --pretrained or --checkpoint FILE.[/]")
     preprocess = Preprocess((spec.resolution, spec.resolution), spec.resize_short, spec.interpolation)
-    pictures = list_pictures(images)
-    codes = read_images([picture.path for picture in pictures], preprocess)
+    codes = read_images([one.path for one in list_pictures(images)], preprocess) if images else None
     labels = spec.labels() if spec.labels and classes in (None, spec.num_classes) else ()
     with progress("quantizing") as step:
-        options = QuantizeOptions(facts=Facts(spec.name, preprocess, labels), progress=step)
+        size = (spec.resolution, spec.resolution)
+        options = QuantizeOptions(size=size, facts=Facts(spec.name, preprocess, labels), progress=step)
         net = quantize_model(module, codes, weights, activations, mean=spec.mean, std=spec.std, options=options)
     net.save(output)
     if as_json:
-        print_json({"file": str(output), "nodes": len(net.nodes), "macs": net.macs(), "calibration_images": len(codes)})
+        pictures = 0 if codes is None else len(codes)
+        print_json({"file": str(output), "nodes": len(net.nodes), "macs": net.macs(), "calibration_images": pictures})
         return
+    calibrated = "images made up from batch norm" if codes is None else f"{len(codes)} pictures"
     out.print(
         f"Wrote {output}: {len(net.nodes)} operators, {net.macs() / 1e6:.1f} million multiply-accumulates, "
-        f"W{weights}A{activations}, calibrated on {len(codes)} pictures. Every feature map of the quantized module "
+        f"W{weights}A{activations}, calibrated on {calibrated}. Every feature map of the quantized module "
         "equals the integer network's."
     )
 

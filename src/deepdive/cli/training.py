@@ -82,6 +82,6 @@ def train(
         )
         return
     out.print(
-        f"{score.correct} of {score.images} test images are right ({score.accuracy:.2%}), float network in "
+        f"{score.correct} of {score.images} test images are right ({score.accuracy:.2%}), network in "
         f"{trained.network_file}."
     )

@@ -7,6 +7,7 @@ from deepdive.quantization.prepare import QuantizedModel, prepare
 from deepdive.quantization.qconfig import QConfig
 from deepdive.quantization.quantize import QuantizeOptions, quantize
 from deepdive.quantization.ranges import RangeMethod
+from deepdive.quantization.synthesize import Synthetic, synthesize
 
 __all__ = [
     "Bits",
@@ -16,8 +17,10 @@ __all__ = [
     "QuantizeOptions",
     "QuantizedModel",
     "RangeMethod",
+    "Synthetic",
     "calibrate",
     "lower",
     "prepare",
     "quantize",
+    "synthesize",
 ]

@@ -151,12 +151,21 @@ class QuantizedConv(QuantizedLayer):
 
     def real_sum(self, x: Tensor) -> Tensor:
         """Before the activation."""
-        if self.pixels is not None:
-            mean, std = (torch.tensor(v, dtype=x.dtype, device=x.device) for v in (self.pixels.mean, self.pixels.std))
-            x = (x - mean[:, None, None]) / std[:, None, None]
+        x = self.normalized(x)
         gain, bias = self.norm_parts()
         weight = (self.weight * per_channel(gain, self.weight)).float()
         return self.convolve(x, weight) + bias.float()[:, None, None]
+
+    def before_norm(self, x: Tensor) -> Tensor:
+        """Before batch norm."""
+        return self.convolve(self.normalized(x), self.weight, self.bias)
+
+    def normalized(self, x: Tensor) -> Tensor:
+        """Raw pixels as the float network wants them; other inputs as they are."""
+        if self.pixels is None:
+            return x
+        mean, std = (torch.tensor(v, dtype=x.dtype, device=x.device) for v in (self.pixels.mean, self.pixels.std))
+        return (x - mean[:, None, None]) / std[:, None, None]
 
     def convolve(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """Zero padding and convolution."""

@@ -15,6 +15,7 @@ from deepdive.quantization.correct import Progress
 from deepdive.quantization.lower import Facts, lower
 from deepdive.quantization.prepare import prepare
 from deepdive.quantization.qconfig import QConfig
+from deepdive.quantization.synthesize import Synthetic, synthesize
 
 CHECKED_IMAGES = 2
 
@@ -29,6 +30,10 @@ class QuantizeOptions:
         Bit widths layer by layer; takes the place of `weights` and `activations`.
     calibration
         Ranges and corrections.
+    size
+        (height, width) of the input; must be given where there are no images.
+    synthetic
+        How images are made up where there are none.
     facts
         The network's name, preprocessing and labels.
     progress
@@ -37,13 +42,15 @@ class QuantizeOptions:
 
     qconfig: QConfig | None = None
     calibration: Calibration = field(default_factory=Calibration)
+    size: tuple[int, int] | None = None
+    synthetic: Synthetic = field(default_factory=Synthetic)
     facts: Facts = field(default_factory=Facts)
     progress: Progress | None = None
 
 
 def quantize(
     model: nn.Module,
-    images: np.ndarray,
+    images: np.ndarray | None,
     weights: int = 8,
     activations: int = 8,
     *,
@@ -58,7 +65,8 @@ def quantize(
     model
         A float network whose input is ``(pixel - mean) / std``, (N, C, H, W); it is not changed.
     images
-        Raw pixels, uint8 (N, H, W, C), of the kind that the network will see; labels are not needed.
+        Raw pixels, uint8 (N, H, W, C), of the kind that the network will see; labels are not needed. None makes up
+        images from the statistics of batch norm.
     weights, activations
         Bits, 2..8; the first and last layer's weights and the output keep 8.
     mean, std
@@ -74,10 +82,22 @@ def quantize(
         As `prepare`, `calibrate` and `lower` say.
     """
     options = options or QuantizeOptions()
-    if images.ndim != 4 or images.dtype != np.uint8:
-        raise DeepDiveError(f"Images are {images.dtype}{images.shape}; want uint8 (batch, height, width, channels).")
     qconfig = options.qconfig or QConfig(weights, activations)
-    quantized = prepare(model, qconfig, size=(images.shape[1], images.shape[2]), mean=mean, std=std)
-    batch = torch.from_numpy(np.ascontiguousarray(images))
+    quantized = prepare(model, qconfig, size=input_size(images, options.size), mean=mean, std=std)
+    if images is None:
+        batch = synthesize(quantized, options.synthetic, options.progress)
+    else:
+        batch = torch.from_numpy(np.ascontiguousarray(images))
     calibrate(quantized, batch, options.calibration, options.progress)
     return lower(quantized, batch[:CHECKED_IMAGES], options.facts)
+
+
+def input_size(images: np.ndarray | None, size: tuple[int, int] | None) -> tuple[int, int]:
+    """(height, width) of the images, or without images the given one; refuses what is no batch of raw pixels."""
+    if images is None:
+        if size is None:
+            raise DeepDiveError("There are no images; say by QuantizeOptions(size=(height, width)) what the input is.")
+        return size
+    if images.ndim != 4 or images.dtype != np.uint8:
+        raise DeepDiveError(f"Images are {images.dtype}{images.shape}; want uint8 (batch, height, width, channels).")
+    return images.shape[1], images.shape[2]
