@@ -33,7 +33,7 @@ from deepdive.training import FreezeBatchNorm, Normalize, raw_pixels
 from deepdive.training.allocator import keep_freed_memory
 
 BATCH = 64
-WARM_UP, COUNTED = 1, 2
+WARM_UP, COUNTED = 8, 20
 CLASSES = 10
 
 
