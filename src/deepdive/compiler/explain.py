@@ -13,6 +13,7 @@ from deepdive.compiler.folding import Folder, Site
 from deepdive.compiler.pipeline import LABEL, simulate_pipeline
 from deepdive.errors import CheckFailed
 from deepdive.hardware.resources import Resources
+from deepdive.hardware.stages import SharedBody
 from deepdive.qnet import QNet
 
 FULL = 0.9
@@ -90,12 +91,28 @@ class Explanation:
                 + ("; ".join(short) if short else "no more of any one resource, but too much of several at once")
                 + ": fewer weight bits, a narrower network or a larger board."
             )
+        bodies = (stage for unit in design.units for stage in unit.stages if isinstance(stage, SharedBody))
+        found += [shared_line(body) for body in bodies]
         held = ", ".join(f"{name} ({cycles:,} cycles)" for name, cycles in self.blocked)
         found.append(
             f"{LABEL.capitalize()}: a frame every {self.interval_cycles:,} cycles, "
             f"latency {self.latency_cycles:,} cycles{'; held up for want of room: ' + held if held else ''}."
         )
         return tuple(found)
+
+
+def shared_line(body: SharedBody) -> str:
+    """Where the time of a shared body goes: its longest block, that one's slowest part, and what is no computation."""
+    schedule, chains = body.schedule, [body.chain(block) for block in body.blocks]
+    computing = sum(body.batch * max(stage.interval_cycles for stage in chain) for chain in chains)
+    longest = max(range(len(schedule)), key=lambda index: schedule[index])
+    part = max(chains[longest], key=lambda stage: stage.interval_cycles)
+    return (
+        f"{1 - computing / body.phase_cycles:.0%} of the time of '{body.name}' goes to filling, draining, loading and "
+        f"starting its {len(body.blocks)} blocks ({body.batch} frames a batch); its longest block is "
+        f"'{body.blocks[longest].nodes[0]}' to '{body.blocks[longest].nodes[-1]}' with "
+        f"{schedule[longest] / body.phase_cycles:.0%} of the time, held up by its {part.name} stage."
+    )
 
 
 def least_for(net: QNet, site: Site, design: Design, interval: int) -> dict[str, float]:

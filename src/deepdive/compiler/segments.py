@@ -35,7 +35,8 @@ NEAR = (0.8, 1.5)
 """The fastest design of a segmentation has a frame interval between these, of that at which it was found."""
 FINE = np.concatenate([np.geomspace(*NEAR, 32), np.geomspace(1.7, SPAN, 12)])
 """Frame intervals, of that at which a segmentation was found, for which its shared bodies are made."""
-EMPHASIS = 6.0
+EMPHASIS = (("dsp", 6), ("lut", 6), ("bram36", 6), ("bram36", 1000))
+"""Prices at which shared bodies are kept: what is often short a few times as dear, and the least block RAM of all."""
 
 
 @dataclass(frozen=True)
@@ -110,9 +111,9 @@ class Segments:
 
     def prices(self, interval: float) -> np.ndarray:
         """Different prices, each with emphasis on something else: float64 (rows, len(KINDS))."""
-        base = np.tile(START / START.sum(), (4, 1))
-        for row, kind in enumerate(("dsp", "lut", "bram36"), start=1):
-            base[row, KINDS.index(kind)] *= EMPHASIS
+        base = np.tile(START / START.sum(), (len(EMPHASIS) + 1, 1))
+        for row, (kind, factor) in enumerate(EMPHASIS, start=1):
+            base[row, KINDS.index(kind)] *= factor
         return base / self.limit(interval)
 
     def listed(self) -> Iterator[tuple[tuple[int, int], Candidates]]:

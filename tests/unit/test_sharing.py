@@ -1,0 +1,137 @@
+"""Which blocks share a compute unit: estimates against real stages, the search against brute force, whole designs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from deepdive.compiler.budget import Budget, excess, usage
+from deepdive.compiler.compile import compile
+from deepdive.compiler.design import Design
+from deepdive.compiler.explain import explain
+from deepdive.compiler.partition import partition
+from deepdive.compiler.pieces import pieces, streamed
+from deepdive.compiler.pipeline import simulate_pipeline
+from deepdive.compiler.shared import blocks_of
+from deepdive.compiler.shared_cycles import Foldings, Pointwises, chain
+from deepdive.errors import CheckFailed, DeepDiveError
+from deepdive.hardware.boards import Board, load_board
+from deepdive.hardware.stages import SharedBody
+from deepdive.hardware.stages.shared_chain import Common, block_chain, chain_cycles
+from deepdive.qnet import FeatureMap, QNet
+from networks import Block, NetworkBuilder, Numbers, Separable
+from zoo_networks import LITE0, inverted_residuals, mobilenet_v2
+
+
+def board_with(**resources: float) -> Board:
+    """A small board."""
+    board = load_board("pynq-z2")
+    return board.model_copy(update={"name": "small", "resources": board.resources.model_copy(update=resources)})
+
+
+def residual_network(*blocks: Block) -> QNet:
+    return Separable(height=32, width=32, stem=(8, 8), blocks=blocks).build(0)
+
+
+def drawn_foldings(count: int) -> Foldings:
+    rng = np.random.default_rng(0)
+    rows: list[tuple[int, ...]] = []
+    lanes = (1, 2, 4, 8, 16), (2, 4, 6, 12, 16, 18), (1, 2, 4, 6, 9), (1, 2, 3, 4, 6, 9), (2, 4, 6, 12, 18)
+    while len(rows) < count:
+        row = tuple(int(rng.choice(values)) for values in (*lanes, (1, 2, 4, 8), (1, 2, 4), (2, 4, 8)))
+        try:
+            Foldings(*columns([row])).at(0, fabric=False)
+        except ValidationError:
+            continue
+        if row[1] % row[2] == 0 and row[5] % row[6] == 0:
+            rows.append(row)
+    return Foldings(*columns(rows))
+
+
+def columns(rows: list[tuple[int, ...]]) -> tuple[Pointwises, np.ndarray, Pointwises, np.ndarray]:
+    a = np.array(rows).T
+    return Pointwises(a[0], a[1], a[2]), a[3], Pointwises(a[4], a[5], a[6]), a[7]
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+def test_cycles_of_many_foldings_are_those_of_each(frames: int) -> None:
+    """Strides, residual adds, both filters' sizes in a window of 5 x 5, a lone pointwise layer, no expansion."""
+    plans = partition(inverted_residuals(LITE0, resolution=64, weight_bits=4))
+    parts = [piece.plan for piece in pieces(plans) if piece.shareable]
+    blocks = [block for plan in parts for block in blocks_of(plan.operations)]
+    foldings = drawn_foldings(24)
+    finite = 0
+    for block in blocks:
+        found = chain(block, foldings, (5, 5), frames)
+        for row in range(len(foldings)):
+            try:
+                stages = block_chain(block, foldings.at(row, fabric=False), Common((5, 5), 4, 4, 4))
+            except ValidationError:
+                assert found[row] == np.inf
+                continue
+            finite += 1
+            assert found[row] == chain_cycles(stages, frames)
+    assert finite > 100
+
+
+def test_pieces_put_together_are_the_plans() -> None:
+    plans = partition(mobilenet_v2(96, 0.5, 4))
+    parts = pieces(plans)
+    assert len(parts) == len(plans) + 2  # the head's and the tail's pointwise and depthwise layers
+    assert tuple(streamed(parts)) == plans
+    assert [part.shareable for part in parts[:3]] == [False, True, True]
+    assert [part.shareable for part in parts[-3:]] == [True, False, False]
+
+
+def check(net: QNet, design: Design) -> None:
+    """Every node once and in order, within the budget, the same after JSON."""
+    assert [block for unit in design.units for block in unit.blocks] == [node.name for node in net.nodes]
+    assert design.macs == net.macs()
+    limits = Budget().limits(design.board, design.clock_mhz, design.frame_interval_cycles)
+    assert excess(usage(design.units), limits) == {}
+    assert Design.model_validate_json(design.model_dump_json()) == design
+
+
+def shared_blocks_of(design: Design) -> list[str]:
+    return [
+        block
+        for unit in design.units
+        if any(isinstance(stage, SharedBody) for stage in unit.stages)
+        for block in unit.blocks
+    ]
+
+
+@pytest.mark.parametrize("sharing", ["always", "auto"])
+def test_a_design_is_as_fast_as_its_simulation(sharing: str) -> None:
+    net = residual_network(Block(8), Block(12, stride=2), Block(12), Block(16, kernel=5, stride=2), Block(16))
+    for board in (board_with(dsp=40, lut=20_000), board_with(dsp=90, lut=30_000)):
+        design = compile(net, board=board, sharing=sharing)  # type: ignore[arg-type]
+        check(net, design)
+        assert shared_blocks_of(design)
+        run = simulate_pipeline(design.units)
+        assert run.interval_cycles == design.frame_interval_cycles
+        assert run.latency_cycles == design.latency_cycles > 2 * design.frame_interval_cycles
+
+
+def test_a_shared_unit_is_explained() -> None:
+    net = residual_network(Block(8), Block(12, stride=2), Block(12))
+    design = compile(net, board=board_with(dsp=40), sharing="always")
+    found = explain(net, design, Budget())
+    assert found.interval_cycles == design.frame_interval_cycles
+    text = "\n".join(found.lines)
+    assert "of the time of 'shared1_shared' goes to filling" in text
+    assert "its longest block is '" in text
+
+
+def test_what_cannot_be_shared_is_refused() -> None:
+    net = residual_network(Block(8))
+    with pytest.raises(DeepDiveError, match=r"^Unknown sharing 'alway'.*'always'"):
+        compile(net, board="zcu102", sharing="alway")  # type: ignore[arg-type]
+    with pytest.raises(CheckFailed, match="does not fit board 'small'"):
+        compile(net, board=board_with(lut=4000))
+    builder = NetworkBuilder(FeatureMap("image", (8, 8, 3), 8, False, 1 / 127.5, 128))
+    x = builder.global_avg_pool("pool", builder.source, Numbers())
+    builder.linear("classifier", x, 4, Numbers(8, True, 0))
+    with pytest.raises(CheckFailed, match="has no blocks that a shared unit computes"):
+        compile(builder.build("plain"), board="zcu102", sharing="always")
