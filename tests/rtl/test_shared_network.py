@@ -24,10 +24,10 @@ FRAMES = 5
 BLOCKS = (Block(6), Block(10, kernel=5, stride=2), Block(10, expand=1), Block(10, expand=3))
 
 
-@pytest.fixture(scope="module")
-def mixed(make_once: MakeOnce) -> tuple[QNet, Design, Path]:
+@pytest.fixture(scope="module", params=["on_chip", "external"])
+def mixed(make_once: MakeOnce, request: pytest.FixtureRequest) -> tuple[QNet, Design, Path]:
     net = Separable(22, 18, (8, 6), BLOCKS, activations=Numbers(weight_bits=4)).build(1)
-    sharing = Sharing(SMALL, maps="on_chip", weights="on_chip", batch=2)
+    sharing = Sharing(SMALL, maps=request.param, weights=request.param, batch=2)
     design = shared_design(net, load_board("zcu102"), [(4, sharing)], seed=1)
 
     def fill(folder: Path) -> None:
@@ -35,7 +35,7 @@ def mixed(make_once: MakeOnce) -> tuple[QNet, Design, Path]:
         write_project(design, net, folder / "rtl")
         compile_simulator(folder / "rtl", design, jobs=1, optimize="-O0")
 
-    return net, design, compile_simulator(make_once("shared_network", fill) / "rtl", design)
+    return net, design, compile_simulator(make_once(f"shared_network_{request.param}", fill) / "rtl", design)
 
 
 @pytest.mark.parametrize("how", [Run(FRAMES), Run(FRAMES, 3, 60, 60), Run(1)])
