@@ -1,4 +1,4 @@
-"""Which blocks share a compute unit: estimates against real stages, the search against brute force, whole designs."""
+"""Which blocks share a compute unit: cycles of many foldings at once, whole designs, what is said and refused."""
 
 from __future__ import annotations
 
