@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from deepdive.compiler.budget import Budget, excess, usage
-from deepdive.compiler.compile import compile
+from deepdive.compiler.budget import KINDS, Budget, excess, usage
+from deepdive.compiler.compile import compile, make_site
 from deepdive.compiler.design import Design
 from deepdive.compiler.explain import explain
+from deepdive.compiler.folding import fastest_interval
 from deepdive.compiler.partition import partition
 from deepdive.compiler.pieces import pieces, streamed
 from deepdive.compiler.pipeline import simulate_pipeline
+from deepdive.compiler.segments import Segments
 from deepdive.compiler.shared import blocks_of
 from deepdive.compiler.shared_cycles import Foldings, Pointwises, chain
 from deepdive.errors import CheckFailed, DeepDiveError
@@ -73,6 +77,59 @@ def test_cycles_of_many_foldings_are_those_of_each(frames: int) -> None:
             finite += 1
             assert found[row] == chain_cycles(stages, frames)
     assert finite > 100
+
+
+def test_the_path_is_the_cheapest_of_all_segmentations() -> None:
+    net = residual_network(Block(8), Block(12, stride=2), Block(12))
+    site = make_site(board_with(dsp=60), None, Budget())
+    plans = partition(net)
+    low = fastest_interval([operation for plan in plans for operation in plan.operations], site)
+    segments = Segments(plans, site, low)
+    rng = np.random.default_rng(0)
+    several = 0
+    for at in (10, 20, 30):
+        ways, usable = segments.streamed_costs(at), segments.bodies.intervals <= segments.grid[at]
+        for _ in range(10):
+            prices = rng.exponential(size=len(KINDS)) / segments.limit(segments.grid[at])
+            shared, costs = segments.path(prices, usable, ways)
+            assert costs is not None
+            truth = min(price_of(segments, choice, prices, usable, ways) for choice in segmentations(segments))
+            assert costs @ prices == pytest.approx(truth)
+            several += len(shared) > 0
+    assert several
+
+
+def segmentations(segments: Segments, start: int = 0) -> Iterator[tuple[tuple[int, int], ...]]:
+    """All ways to share or stream the pieces from `start` on."""
+    if start == len(segments.pieces):
+        yield ()
+        return
+    for rest in segmentations(segments, start + 1):
+        yield rest
+    for segment in segments.bodies.segments:
+        if segment[0] == start:
+            for rest in segmentations(segments, segment[1]):
+                yield (segment, *rest)
+
+
+def price_of(
+    segments: Segments,
+    shared: tuple[tuple[int, int], ...],
+    prices: np.ndarray,
+    usable: np.ndarray,
+    ways: list[np.ndarray],
+) -> float:
+    """Price of a segmentation, added up by itself."""
+    inside = {piece for first, last in shared for piece in range(first, last)}
+    price = 0.0
+    for segment in shared:
+        rows = segments.bodies.of_segment(segments.bodies.segments.index(segment))
+        costs = segments.bodies.costs[rows][usable[rows]]
+        price += (costs @ prices).min() if len(costs) else np.inf
+    for piece, found in enumerate(ways):
+        if piece not in inside:
+            price += (found @ prices).min() if len(found) else np.inf
+    return float(price)
 
 
 def test_pieces_put_together_are_the_plans() -> None:
