@@ -16,6 +16,7 @@ from deepdive.compiler.folding import fastest_interval
 from deepdive.compiler.partition import partition
 from deepdive.compiler.pieces import pieces, streamed
 from deepdive.compiler.pipeline import simulate_pipeline
+from deepdive.compiler.plan import UnitPlan
 from deepdive.compiler.segments import Segments
 from deepdive.compiler.shared import blocks_of
 from deepdive.compiler.shared_cycles import Foldings, Pointwises, chain
@@ -36,6 +37,10 @@ def board_with(**resources: float) -> Board:
 
 def residual_network(*blocks: Block) -> QNet:
     return Separable(height=32, width=32, stem=(8, 8), blocks=blocks).build(0)
+
+
+def bodies(net: QNet) -> list[UnitPlan]:
+    return [plan for plan in partition(net) if plan.kind == "body"]
 
 
 def drawn_foldings(count: int) -> Foldings:
@@ -169,6 +174,14 @@ def test_a_design_is_as_fast_as_its_simulation(sharing: str) -> None:
         run = simulate_pipeline(design.units)
         assert run.interval_cycles == design.frame_interval_cycles
         assert run.latency_cycles == design.latency_cycles > 2 * design.frame_interval_cycles
+
+
+def test_always_shares_all_that_can_be_shared() -> None:
+    net = residual_network(Block(8), Block(12, stride=2), Block(12))
+    design = compile(net, board="zcu102", sharing="always")
+    check(net, design)
+    assert {block for plan in bodies(net) for block in plan.blocks} <= set(shared_blocks_of(design))
+    assert not shared_blocks_of(compile(net, board="zcu102"))
 
 
 def test_a_shared_unit_is_explained() -> None:
