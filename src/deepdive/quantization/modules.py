@@ -218,7 +218,7 @@ class QuantizedConv(QuantizedLayer):
         if self.norm is None or not self.norm.training:
             return self.settle(self.convolve(x.values, *self.frozen(x.grid, weight)))
         weight = self.weights.simulate(weight)
-        bias = self.bias if self.has_bias else None
+        bias: Tensor | None = self.bias if self.has_bias else None
         if self.pixels is not None:
             weight = weight / self.unit
         if self.pixels is not None:

@@ -101,7 +101,7 @@ def round_adaptively(layer: QuantizedConv, real: Tensor, quantized: Tensor, inpu
 
     try:
         chosen = choose_codes(weight, measure(layer, real, quantized), quantize).reshape(shape)
-    except torch.linalg.LinAlgError:
+    except torch.linalg.LinAlgError:  # type: ignore[attr-defined]  # torch's stubs leave it out
         return  # inputs whose squares leave float32 have no covariances; the codes nearest to the weights stay
     if layer.pixels is not None:
         chosen = chosen * layer.per_input(layer.pixels.std)

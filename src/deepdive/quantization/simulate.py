@@ -52,7 +52,7 @@ def in_memory_order(x: Tensor) -> Tensor:
 def blocks(*maps: Tensor) -> Any:
     """The same stretches of memory of several dense maps of one layout."""
     size = BLOCK if maps[0].device.type == "cpu" else max(1, maps[0].numel())
-    return zip(*(in_memory_order(x).split(size) for x in maps), strict=True)
+    return zip(*(torch.split(in_memory_order(x), size) for x in maps), strict=True)
 
 
 class RoundMap(torch.autograd.Function):
@@ -70,7 +70,7 @@ class RoundMap(torch.autograd.Function):
         return y
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None, None]:
         x, y = ctx.saved_tensors
         how, size = ctx.how, ctx.size
@@ -120,7 +120,7 @@ class RoundWeight(torch.autograd.Function):
         return codes * exact
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None, None, None, None]:
         weight, step, codes = ctx.saved_tensors
         limits = ctx.limits

@@ -15,6 +15,7 @@ from deepdive.errors import DeepDiveError
 from deepdive.models import ModelSpec
 from deepdive.qnet.graph import QNet
 from deepdive.quantization import Bits, Facts, QConfig, QuantizedModel, lower, prepare
+from deepdive.quantization.quantizers import ActivationQuantizer, WeightQuantizer
 from deepdive.training.batches import Batch, Normalize
 from deepdive.training.hooks import Distill, FreezeBatchNorm, Hook
 from deepdive.training.image_set import ImageSet
@@ -88,13 +89,13 @@ class LowerBits(Hook):
 
     def __init__(self, network: QuantizedModel, first: int, until: float) -> None:
         self.first, self.until = first, until
-        self.quantizers = [layer.output for layer in network]
-        self.weights = [layer.weights for layer in network.convolutions()]
-        self.last = [one.bits for one in (*self.quantizers, *self.weights)]
+        self.quantizers: list[ActivationQuantizer | WeightQuantizer] = [layer.output for layer in network]
+        self.quantizers += [layer.weights for layer in network.convolutions()]
+        self.last = [quantizer.bits for quantizer in self.quantizers]
 
     def before_epoch(self, network: nn.Module, epoch: int, epochs: int) -> None:
         """A quantizer chooses its scale anew when it sees that its bits have changed."""
-        for quantizer, last in zip((*self.quantizers, *self.weights), self.last, strict=True):
+        for quantizer, last in zip(self.quantizers, self.last, strict=True):
             steps = max(0, self.first - last)
             done = math.floor(steps * epoch / max(1.0, self.until * epochs))
             quantizer.bits = max(last, last + steps - done)
