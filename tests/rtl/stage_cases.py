@@ -28,10 +28,11 @@ from deepdive.hardware.stages import (
     Table,
     Window,
 )
+from deepdive.hardware.stages import Pad as PadStage
 from deepdive.hardware.stages.flatten import Flatten
 from deepdive.hardware.stages.window_pool import WindowPool
 from deepdive.hardware.stream import Stream
-from deepdive.qnet import Add, Conv, FeatureMap, GlobalAvgPool, Node, QNet, Requantize, ops
+from deepdive.qnet import Add, AvgPool, Conv, FeatureMap, GlobalAvgPool, Node, Pad, QNet, Requantize, ops
 from deepdive.qnet.reference import compute
 
 FRAMES = 4
@@ -173,7 +174,7 @@ def reference(node: Node, types: tuple[FeatureMap, ...], codes: tuple[np.ndarray
     return compute(node, types, codes).astype(np.int64)
 
 
-def requantizer(node: Conv | GlobalAvgPool, x: FeatureMap) -> Requantizer:
+def requantizer(node: Conv | GlobalAvgPool | AvgPool, x: FeatureMap) -> Requantizer:
     how = node.requantize
     return Requantizer(
         acc_bits=acc_bits(node.acc_range(x)), mult_bits=16, per_channel=len(how.mult) > 1, rounding=how.rounding
@@ -198,7 +199,15 @@ def window_case(spec: ConvSpec, lanes: int) -> StageCase:
     return StageCase(spec.name, stage_component(stage, QNet("n", x, (conv,))), (beats(codes, lanes),), (wanted,))
 
 
-def dense_case(spec: ConvSpec, in_lanes: int, out_parallel: int, out_lanes: int, weights: str = "on_chip") -> StageCase:
+def dense_case(
+    spec: ConvSpec,
+    in_lanes: int,
+    out_parallel: int,
+    out_lanes: int,
+    weights: str = "on_chip",
+    *,
+    drains: bool = False,
+) -> StageCase:
     conv, x, rng = random_conv(spec)
     taps = spec.kernel[0] * spec.kernel[1]
     seen = FeatureMap("w", (*conv.output.shape[:2], x.shape[2]), x.bits, x.signed)
@@ -213,6 +222,7 @@ def dense_case(spec: ConvSpec, in_lanes: int, out_parallel: int, out_lanes: int,
         requantizer=requantizer(conv, x),
         conv_groups=spec.groups,
         weights=weights,  # type: ignore[arg-type]
+        drains=drains,
     )
     codes = random_codes(rng, x)
     wanted = beats(reference(conv, (x,), (codes,)), out_lanes)
@@ -338,6 +348,54 @@ def max_pool_case(spec: ConvSpec, lanes: int) -> StageCase:
     fed = windows(random_codes(rng, x), x, conv)
     wanted = beats(fed.max(axis=3).astype(np.int64), lanes)
     return StageCase(spec.name, MaxPoolComponent(stage), (beats(fed, lanes),), (wanted,))
+
+
+def avg_pool_case(spec: ConvSpec, lanes: int, *, counted: bool) -> StageCase:
+    """Windows and their means; `counted` divides by the taps inside the map. `half_even` divides by 2**n, for ties."""
+    conv, x, rng = random_conv(spec)
+    taps = spec.kernel[0] * spec.kernel[1]
+    y = FeatureMap("y", (*conv.output.shape[:2], x.shape[2]), 8, spec.signed[1], zero_point=11)
+    bounds = taps * (x.q_min - max(x.zero_points)), taps * (x.q_max - min(x.zero_points))
+    how = random_requantize(rng, taps, bounds, y, uniform=not counted, rounding=spec.rounding)
+    if spec.rounding == "half_even":
+        shift = rng.integers(1, 4, size=len(how.mult)).astype(np.uint8)
+        how = Requantize(np.ones(len(shift), np.uint16), shift, y.q_min, y.q_max, "half_even")
+    node = AvgPool("x", y, how, spec.kernel, spec.stride, spec.padding)
+    node.check(x)
+    seen = FeatureMap("w", y.shape, x.bits, x.signed)
+    stage = WindowPool(
+        kind="avg_pool",
+        name=spec.name,
+        node="y",
+        input=stream("a", seen, lanes, taps),
+        output=stream("b", y, lanes),
+        requantizer=requantizer(node, x),
+    )
+    codes = random_codes(rng, x)
+    wanted = beats(reference(node, (x,), (codes,)), lanes)
+    fed = beats(windows(codes, x, conv), lanes)
+    return StageCase(spec.name, stage_component(stage, QNet("n", x, (node,))), (fed,), (wanted,))
+
+
+def pad_case(name: str, seed: int, x: FeatureMap, padding: tuple[int, int, int, int], lanes: int) -> StageCase:
+    """A map and the frame around it."""
+    rng = np.random.default_rng(seed)
+    top, left, bottom, right = padding
+    height, width, channels = x.shape
+    y = replace(x, name="y", shape=(height + top + bottom, width + left + right, channels))
+    node = Pad("x", y, padding)
+    node.check(x)
+    stage = PadStage(
+        name=name,
+        node="y",
+        input=stream("a", x, lanes),
+        output=stream("b", y, lanes),
+        padding=padding,
+        zero_point=x.uniform_zero_point,
+    )
+    codes = random_codes(rng, x)
+    wanted = beats(reference(node, (x,), (codes,)), lanes)
+    return StageCase(name, stage_component(stage, QNet("n", x, (node,))), (beats(codes, lanes),), (wanted,))
 
 
 def flatten_case(name: str, seed: int, x: FeatureMap, lanes: int) -> StageCase:

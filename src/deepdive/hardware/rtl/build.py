@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from deepdive.errors import DeepDiveError
 from deepdive.hardware.rtl.add import ResidualAddComponent, add_limits
+from deepdive.hardware.rtl.avg_pool import AveragePoolComponent
 from deepdive.hardware.rtl.channel_scale import ChannelScaleComponent
 from deepdive.hardware.rtl.component import StageComponent
 from deepdive.hardware.rtl.concat import ConcatComponent
@@ -13,6 +14,7 @@ from deepdive.hardware.rtl.flatten import FlattenComponent
 from deepdive.hardware.rtl.fork import ForkComponent
 from deepdive.hardware.rtl.limits import Limits
 from deepdive.hardware.rtl.max_pool import MaxPoolComponent
+from deepdive.hardware.rtl.pad import PadComponent
 from deepdive.hardware.rtl.pool import GlobalAveragePoolComponent
 from deepdive.hardware.rtl.repack import RepackComponent
 from deepdive.hardware.rtl.shared_body import SharedBodyComponent
@@ -25,6 +27,7 @@ from deepdive.hardware.stages import (
     Depthwise,
     Fork,
     GlobalAveragePool,
+    Pad,
     Repack,
     ResidualAdd,
     SharedBody,
@@ -34,7 +37,7 @@ from deepdive.hardware.stages import (
 )
 from deepdive.hardware.stages.flatten import Flatten
 from deepdive.hardware.stages.window_pool import WindowPool
-from deepdive.qnet import Add, Conv, GlobalAvgPool, Linear, QNet, ops
+from deepdive.qnet import Add, AvgPool, Conv, GlobalAvgPool, Linear, QNet, ops
 
 
 def stage_component(stage: Stage, net: QNet) -> StageComponent:
@@ -55,6 +58,8 @@ def stage_component(stage: Stage, net: QNet) -> StageComponent:
         return RepackComponent(stage)
     if isinstance(stage, Flatten):
         return FlattenComponent(stage)
+    if isinstance(stage, Pad):
+        return PadComponent(stage)
     if isinstance(stage, WindowPool) and stage.kind == "max_pool":
         return MaxPoolComponent(stage)
     if isinstance(stage, SharedBody):
@@ -72,6 +77,8 @@ def stage_component(stage: Stage, net: QNet) -> StageComponent:
             return ChannelScaleComponent(stage, node, (types[0], types[1]))
         if isinstance(stage, Table) and isinstance(node, ops.Table):
             return TableComponent(stage, node)
+        if isinstance(stage, WindowPool) and isinstance(node, AvgPool):
+            return AveragePoolComponent(stage, node, types[0])
         if isinstance(stage, GlobalAveragePool) and isinstance(node, GlobalAvgPool):
             return GlobalAveragePoolComponent(stage, node, types[0])
     raise DeepDiveError(

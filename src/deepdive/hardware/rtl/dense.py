@@ -80,13 +80,14 @@ class DenseComponent(StageComponent):
         in_group, out_group = counter(most("last_in") + 1, "in_group"), counter(most("last_out") + 1, "out_group")
         fresh, first, last = Signal(), Signal(), Signal()
         have_pixel, have_weights = Signal(name="have_pixel"), Signal(name="have_weights")
+        fetch = self._fetches(m, advance, fire & last & (out_group == limits["last_out"]))
         m.d.comb += [
             fresh.eq(out_group == 0),
             first.eq(in_group == 0),
             last.eq(in_group == limits["last_in"]),
-            have_pixel.eq(~fresh | self.input0.valid),
+            have_pixel.eq(~fresh | (self.input0.valid & fetch)),
             fire.eq(advance & have_pixel & have_weights),
-            self.input0.ready.eq(advance & fresh & have_weights),
+            self.input0.ready.eq(advance & fresh & have_weights & fetch),
         ]
         if self.weight_stream:
             m.d.comb += [have_weights.eq(self.weights.valid), self.weights.ready.eq(advance & have_pixel)]
@@ -106,6 +107,18 @@ class DenseComponent(StageComponent):
         finished = self._columns(m, advance, pixel, word, add, clear)
         self._drain(m, advance, done, finished)
         return m
+
+    def _fetches(self, m: Module, advance: Value, pixel_done: Value) -> Value:
+        """Whether a pixel may be read: with `drains` not while the requantizers' turns for the one before last."""
+        if not self.stage.drains:
+            return Const(1, 1)
+        turns = self.stage.out_parallel // self.stage.output.lanes
+        draining = Signal(range(turns + 1))
+        with m.If(pixel_done):
+            m.d.sync += draining.eq(turns)
+        with m.Elif(advance & (draining != 0)):
+            m.d.sync += draining.eq(draining - 1)
+        return draining == 0
 
     def _pixel(self, m: Module, advance: Value, take: Value, group: Signal, fresh: Value) -> Value:
         """The beat of the step before: from the stream, or read back for a later group of output channels."""

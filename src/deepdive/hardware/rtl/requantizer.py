@@ -139,10 +139,14 @@ class RequantizerComponent(wiring.Component):
         """The word of the beat whose accumulators stand in the first register."""
         if self.image.depth == 1:
             return C(int("".join(str(bit) for bit in self.image.bits[0][::-1]), 2), self.image.width)
+        return read_rom(m, self.image, enable=self.enable, address=self._address(m))
+
+    def _address(self, m: Module) -> Value:
+        """The row of constants of the beat that comes in: the rows take turns."""
         group = counter(self.image.depth, "group")
         with m.If(self.enable & self.valid):
             m.d.sync += group.eq(next_in(group, self.image.depth))
-        return read_rom(m, self.image, enable=self.enable, address=group)
+        return group
 
     def _lane(self, m: Module, lane: int, acc: Value, word: Value) -> Signal:
         source, rescaling = self.source, self.rescaling
@@ -162,11 +166,12 @@ class RequantizerComponent(wiring.Component):
         if right:
             scaled = scaled >> right_2
         result = shifted + offset if rescaling.how.rounding == "floor" else (shifted + 1 + 2 * offset) >> 1
-        if rescaling.how.rounding == "half_even":  # of pools alone, which shift all channels alike
-            assert not right
+        if rescaling.how.rounding == "half_even":
             below = Signal(name=f"below{lane}", reset_less=True)  # whether any bit below the shifted ones is set
+            least = product[min(rescaling.least_right, product_bits - 1) :].as_signed()
+            lost = ((scaled << right_2) != least) if right else C(0, 1)
             with m.If(self.enable):
-                m.d.sync += below.eq(product[: min(rescaling.least_right, product_bits - 1)].any())
+                m.d.sync += below.eq(product[: min(rescaling.least_right, product_bits - 1)].any() | lost)
             up = (shifted + 1) >> 1
             result = Mux(shifted[0] & ~below, up & ~1, up) + offset
         with m.If(self.enable):
