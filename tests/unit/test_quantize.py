@@ -212,7 +212,7 @@ def test_constant_and_empty_activations() -> None:
     assert np.abs(real_output(net, images) - float_output(model, images)).max() < 0.05
 
 
-@pytest.mark.parametrize("scale", [1e-20, 1e-8, 1e8, 1e18])
+@pytest.mark.parametrize("scale", [1e-10, 1e-8, 1e8, 1e18])
 def test_weights_of_any_size(scale: float) -> None:
     """Tiny and huge weights lower, and the codes are still equal."""
     model = mobilenet_like(PLAIN)
@@ -221,6 +221,15 @@ def test_weights_of_any_size(scale: float) -> None:
         model[10].weight.div_(scale)
     images = random_images(3, PLAIN.size)
     assert isinstance(quantize(model, images, 4, 4, mean=MEAN, std=STD), QNet)
+
+
+def test_values_that_no_network_has() -> None:
+    """Maps beyond what float32 can square are refused by the layer's name."""
+    model = mobilenet_like(PLAIN)
+    with torch.no_grad():
+        model[10].weight.mul_(1e20)
+    with pytest.raises(DeepDiveError, match="'10' gives values of"):
+        quantize(model, random_images(3, PLAIN.size), 4, 4, mean=MEAN, std=STD)
 
 
 def test_bits_by_name() -> None:

@@ -13,8 +13,8 @@ from deepdive.quantization.modules import QuantizedConv, QuantizedLayer
 from deepdive.quantization.prepare import QuantizedModel
 from deepdive.quantization.rounding import round_adaptively
 
-LARGEST = 1e15
-"""Of what a layer sums up, before its activation clips it."""
+LARGEST = 1e30
+"""Of what a layer sums up, before its activation clips it: its square must still be a float64, its mean a float32."""
 MAX_MOMENTS = 1 << 25
 """Numbers in a layer's covariances, 256 MiB: a layer that reads more than 5,792 values is rounded to the nearest."""
 Progress = Callable[[str], None]
