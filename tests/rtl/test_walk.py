@@ -61,5 +61,5 @@ def test_simulate_and_synthesise_on_the_command_line(build: Path, tmp_path: Path
 def test_unknown_names_are_refused() -> None:
     with pytest.raises(DeepDiveError, match=r"Unknown backend 'vhdl'; did you mean 'hls'\? Known: hls, rtl"):
         writer("vhdl")
-    with pytest.raises(DeepDiveError, match=r"Unknown engine 'sim'; did you mean 'csim'\? Known: csim, rtl"):
+    with pytest.raises(DeepDiveError, match=r"Unknown engine 'sim'; did you mean 'csim'\? Known: bounded, csim, rtl"):
         runner("sim")

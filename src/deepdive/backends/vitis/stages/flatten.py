@@ -9,5 +9,6 @@ from deepdive.qnet import QNet
 
 @emit.register
 def _(stage: Flatten, net: QNet) -> StageCode:
-    # A repack of as many lanes as before: beat by beat.
-    return code_of(stage, "repack", integers(beats=stage.input.beats))
+    # A repack of as many lanes as before: beat by beat, one pixel after the other.
+    groups, pixels = stage.input.groups, stage.input.height * stage.input.width
+    return code_of(stage, "repack", integers(pixels=pixels, reads=groups, writes=groups))

@@ -43,7 +43,8 @@ typename Spec::output::element round_and_clip(ap_int<BITS> value, ap_uint<6> dro
     const ap_int<BITS + 1> up = dropped + 1;
     const ap_int<BITS> rounded = how.half_up ? static_cast<ap_int<BITS>>(up >> 1) : dropped;
     // A tie leaves a one and nothing below it; rounding an odd number up has then gone one too far.
-    const bool tie = ties_to_even<How>::value && (dropped & 1) && static_cast<ap_int<BITS>>(dropped << drop) == value;
+    const ap_uint<BITS> kept = static_cast<ap_uint<BITS>>(dropped) << drop;
+    const bool tie = ties_to_even<How>::value && (dropped & 1) && kept == static_cast<ap_uint<BITS>>(value);
     const int excess = tie && (rounded & 1) ? 1 : 0;
     const ap_int<BITS + 1> moved = rounded - excess + how.zero_point;
     const bool below = moved < how.q_min;
