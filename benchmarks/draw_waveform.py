@@ -13,7 +13,7 @@ from deepdive.errors import DeepDiveError
 from deepdive.files import write_text
 from deepdive.simulation.vcd import Wave, read_vcd
 
-LEFT, COLUMN, ROW, HIGH = 250, 26, 30, 18
+LEFT, COLUMN, ROW, HIGH = 140, 46, 30, 18
 STYLE = "text{font:12px monospace}path{fill:none;stroke:#1f6feb;stroke-width:1.5}line{stroke:#ddd}"
 
 

@@ -355,8 +355,11 @@ def avg_pool_case(spec: ConvSpec, lanes: int, *, counted: bool) -> StageCase:
     conv, x, rng = random_conv(spec)
     taps = spec.kernel[0] * spec.kernel[1]
     y = FeatureMap("y", (*conv.output.shape[:2], x.shape[2]), 8, spec.signed[1], zero_point=11)
-    bounds = taps * (x.q_min - max(x.zero_points)), taps * (x.q_max - min(x.zero_points))
-    how = random_requantize(rng, taps, bounds, y, uniform=not counted, rounding=spec.rounding)
+    counts = np.arange(1, taps + 1) if counted else np.array([taps])
+    factors = rng.uniform(0.7, 1.5) * 2.0 ** (y.bits - x.bits) / counts
+    shift = 15 - np.floor(np.log2(factors)).astype(np.int64)
+    mult = np.round(factors * 2.0**shift).astype(np.uint16)
+    how = Requantize(mult, shift.astype(np.uint8), y.q_min, y.q_max, spec.rounding)  # type: ignore[arg-type]
     if spec.rounding == "half_even":
         shift = rng.integers(1, 4, size=len(how.mult)).astype(np.uint8)
         how = Requantize(np.ones(len(shift), np.uint16), shift, y.q_min, y.q_max, "half_even")

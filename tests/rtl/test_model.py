@@ -9,11 +9,13 @@ from stage_cases import (
     ConvSpec,
     StageCase,
     add_case,
+    avg_pool_case,
     channel_scale_case,
     concat_case,
     dense_case,
     depthwise_case,
     max_pool_case,
+    pad_case,
     plain_case,
     pool_case,
     table_case,
@@ -59,6 +61,11 @@ CASES = [
     channel_scale_case("scale", 14, (4, 4, 64), 8),
     table_case("table", 15, FeatureMap("x", (2, 2, 8), 8), 4, FeatureMap("y", (2, 2, 8), 8)),
     max_pool_case(ConvSpec("max_pool", 16, (6, 6), (16, 16), (3, 3), (2, 2), SAME3), 8),
+    avg_pool_case(ConvSpec("avg_pool", 21, (6, 6), (16, 16), (3, 3), (2, 2), SAME3), 4, counted=False),
+    avg_pool_case(ConvSpec("avg_pool_counted", 22, (28, 28), (16, 16), (3, 3), (1, 1), SAME3), 4, counted=True),
+    avg_pool_case(ConvSpec("avg_pool_7x7", 24, (14, 14), (16, 16), (7, 7), (7, 7)), 1, counted=False),
+    pad_case("pad", 25, FeatureMap("x", (14, 14, 64), 8, zero_point=77), (1, 2, 1, 1), 8),
+    pad_case("pad_narrow", 26, FeatureMap("x", (56, 56, 16), 8, zero_point=77), (0, 0, 1, 1), 1),
     concat_case("concat", 17, (4, 4, 64), 32, 32),
     plain_case("split", 18, (2, 3, 64), (32, 4)),
     plain_case("join", 19, (2, 3, 64), (4, 64)),
@@ -113,4 +120,4 @@ def test_cases_are_of_every_kind() -> None:
     def kind(case: StageCase) -> str:
         return case.stage.kind
 
-    assert len({kind(case) for case in CASES}) >= 12
+    assert len({kind(case) for case in CASES}) >= 14

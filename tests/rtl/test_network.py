@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,15 @@ from deepdive.qnet import QNet
 from deepdive.simulation.bench import Run
 from deepdive.simulation.compare import compare
 from deepdive.simulation.rtl import RtlSimulation, compile_simulator, simulate
-from networks import Block, Numbers, Separable, four_block_network, random_codes, separable_networks
+from networks import (
+    Block,
+    Numbers,
+    Separable,
+    every_operator_network,
+    four_block_network,
+    random_codes,
+    separable_networks,
+)
 from rtl.conftest import MakeOnce
 
 FRAMES = 3
@@ -98,6 +107,30 @@ def test_a_fifo_too_short_deadlocks_and_is_named(tmp_path: Path) -> None:
     with pytest.raises(CheckFailed, match=rf"stage 'body1_fork' waits for room in {skips[0]}") as caught:
         simulate(program, short, net, random_codes(net, FRAMES), Run(FRAMES, patience=5000))
     assert "stage 'body1_add' waits for" in str(caught.value)
+
+
+def squeeze_excite() -> QNet:
+    """A block whose branch must empty itself: its dense stages drain."""
+    return Separable(16, 16, (4, 4), (Block(4, squeeze=2),), features=4, classes=3).build(7)
+
+
+@pytest.mark.parametrize(
+    ("build", "kinds"),
+    [(every_operator_network, {"avg_pool", "max_pool", "pad", "concat"}), (squeeze_excite, {"drains"})],
+)
+def test_rare_stages_in_a_whole_design(tmp_path: Path, build: Callable[[], QNet], kinds: set[str]) -> None:
+    net = build()
+    design = compile_network(net, board="zcu102", objective="min-resources", target_fps=20_000)
+    stages = [stage for unit in design.units for stage in unit.stages]
+    assert kinds <= {stage.kind for stage in stages} | {"drains" for stage in stages if getattr(stage, "drains", False)}
+    write_project(design, net, tmp_path)
+    program = compile_simulator(tmp_path, design, jobs=1, optimize="-O0")
+    images = random_codes(net, FRAMES)
+    for how in (Run(FRAMES), Run(FRAMES, 5, 90, 90)):
+        found = simulate(program, design, net, images, how)
+        check(net, found, images)
+        if not how.pause_sources:
+            assert found.frame_interval_cycles <= 1.01 * design.frame_interval_cycles
 
 
 @settings(max_examples=3, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))

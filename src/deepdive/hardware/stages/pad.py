@@ -37,5 +37,5 @@ class Pad(Pipe):
         return (bottom * self.output.width + right) * self.output.groups
 
     def resources(self) -> Resources:
-        """A register, a multiplexer with the zero point, counters for row, column and group."""
-        return Resources(lut=self.output.beat_bits + 80, ff=self.output.beat_bits + 60)
+        """A register, a multiplexer with the zero point, counters for row, column and group (fitted)."""
+        return Resources(lut=self.output.beat_bits + 25, ff=self.output.beat_bits + 16)

@@ -41,6 +41,7 @@ class WindowPool(Pipe):
         if self.requantizer is None:
             tree = math.ceil(1.8 * bits * (taps - 1))
         else:
-            tree = math.ceil(tree_luts(taps, bits + 1, bits + 1 + taps.bit_length()))
+            least = bits if self.input.signed else bits - 1  # a carry chain gives its top bit without a LUT
+            tree = math.ceil(tree_luts(taps, least, least + taps.bit_length()))
         own = Resources(lut=tree * self.input.lanes + 10, ff=(tree + taps * bits) * self.input.lanes + 20)
         return own + (self.requantizer.resources(self.output) if self.requantizer else Resources())
