@@ -30,7 +30,6 @@ from deepdive.simulation.bench import (
     memory_traffic,
     part,
     read_codes,
-    run_bench,
     tap_name,
     traffic,
     write_codes,
@@ -40,6 +39,7 @@ from deepdive.simulation.bench import (
 from deepdive.simulation.verilated import build_simulator
 from networks import Block, Numbers, Separable, random_codes
 from rtl.conftest import MakeOnce
+from rtl.stage_bench import run_beside
 
 FRAMES = 5
 
@@ -193,11 +193,7 @@ RUNS = {
 def run(program: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> tuple[str, Path]:
     """The folder with what the monitors saw in one run."""
     folder = tmp_path_factory.mktemp(request.param)
-    for path in program.parent.iterdir():
-        if path.suffix in (".mem", ".stimulus"):
-            (folder / path.name).symlink_to(path)
-    cycles, _ = run_bench(program, RUNS[request.param], folder)
-    assert cycles > 0
+    run_beside(program, RUNS[request.param], folder)
     return request.param, folder
 
 

@@ -37,6 +37,14 @@ class Outside(StageComponent):
 
     requantizer: SharedRequantizer
 
+    def _lay_out(self, layers: Layers, shape: MacShape, columns: int, sizes: list[dict[str, int]]) -> None:
+        """Ports, limits, multipliers and requantizer for all of `layers`, `columns` sums of products a step."""
+        numbers = Limits(layers.filled(sizes))
+        StageComponent.__init__(self, layers.first.stage, numbers, word_ports(layers, shape, columns))
+        self.shape, self.layers = shape, layers
+        self.columns.add(shape)
+        self.requantizer = SharedRequantizer(layers, self.limits(), numbers.most("last_scale") + 1)
+
     def _hand_through(self, m: Module) -> None:
         m.d.comb += [
             self.enable.eq(~self.output0.valid | self.output0.ready),
@@ -70,11 +78,8 @@ class SharedDense(Outside, DenseComponent):
             for layer in layers.present
             if isinstance(layer.stage, Dense)
         ]
-        numbers = Limits(layers.filled(sizes))
-        StageComponent.__init__(self, stage, numbers, word_ports(layers, shape, stage.out_parallel))
-        self.stage, self.shape, self.layers = stage, shape, layers
-        self.columns.add(shape)
-        self.requantizer = SharedRequantizer(layers, self.limits(), numbers.most("last_scale") + 1)
+        self._lay_out(layers, shape, stage.out_parallel, sizes)
+        self.stage = stage
 
     def elaborate(self, platform: object) -> Module:
         m = DenseComponent.elaborate(self, platform)
@@ -98,11 +103,8 @@ class SharedDepthwise(Outside, DepthwiseComponent):
             fabric=stage.fabric,
         )
         sizes = [{"last_group": layer.stage.input.groups - 1, **requantizer_limits(layer)} for layer in layers.present]
-        numbers = Limits(layers.filled(sizes))
-        StageComponent.__init__(self, stage, numbers, word_ports(layers, shape, stage.input.lanes))
-        self.stage, self.shape, self.layers = stage, shape, layers
-        self.columns.add(shape)
-        self.requantizer = SharedRequantizer(layers, self.limits(), numbers.most("last_scale") + 1)
+        self._lay_out(layers, shape, stage.input.lanes, sizes)
+        self.stage = stage
 
     def elaborate(self, platform: object) -> Module:
         m = DepthwiseComponent.elaborate(self, platform)

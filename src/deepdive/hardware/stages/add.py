@@ -7,11 +7,10 @@ from typing import Literal
 from pydantic import model_validator
 
 from deepdive.hardware.resources import Resources
-from deepdive.hardware.stages.stage import Stage
-from deepdive.hardware.stream import Stream
+from deepdive.hardware.stages.stage import Join
 
 
-class ResidualAdd(Stage):
+class ResidualAdd(Join):
     """A step takes a beat of both inputs and gives ``clip((((a - z_a) * m_a + (b - z_b) * m_b + half) >> s) + z)``.
 
     `input_a` and `input_b` are the network node's inputs in its order; its constants are looked up by `node`.
@@ -19,27 +18,12 @@ class ResidualAdd(Stage):
 
     kind: Literal["add"] = "add"
     node: str
-    input_a: Stream
-    input_b: Stream
-    output: Stream
 
     @model_validator(mode="after")
     def _shapes(self) -> ResidualAdd:
         if len({(s.shape, s.lanes, s.taps) for s in (self.input_a, self.input_b, self.output)}) != 1:
             raise ValueError(f"stage '{self.name}': its three streams differ in shape or lanes")
         return self
-
-    @property
-    def inputs(self) -> tuple[Stream, ...]:
-        return self.input_a, self.input_b
-
-    @property
-    def outputs(self) -> tuple[Stream, ...]:
-        return (self.output,)
-
-    @property
-    def interval_cycles(self) -> int:
-        return self.output.beats
 
     def resources(self) -> Resources:
         """Two DSP48E2 a lane multiply by constants; the sum with its constant and the clip take LUTs (fitted)."""

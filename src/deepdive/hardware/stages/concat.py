@@ -7,11 +7,10 @@ from typing import Literal
 from pydantic import model_validator
 
 from deepdive.hardware.resources import Resources
-from deepdive.hardware.stages.stage import Stage
-from deepdive.hardware.stream import Stream
+from deepdive.hardware.stages.stage import Join
 
 
-class Concat(Stage):
+class Concat(Join):
     """For every pixel: a step hands on each beat of `input_a`, then each of `input_b`.
 
     Codes stay as they are: a `Table` in front brings a map to the other's scale.
@@ -19,9 +18,6 @@ class Concat(Stage):
 
     kind: Literal["concat"] = "concat"
     node: str
-    input_a: Stream
-    input_b: Stream
-    output: Stream
 
     @model_validator(mode="after")
     def _shapes(self) -> Concat:
@@ -32,18 +28,6 @@ class Concat(Stage):
         if len({(s.lanes, s.bits, s.signed, s.taps) for s in (a, b, c)}) != 1:
             raise ValueError(f"stage '{self.name}': its three streams differ in lanes or codes")
         return self
-
-    @property
-    def inputs(self) -> tuple[Stream, ...]:
-        return self.input_a, self.input_b
-
-    @property
-    def outputs(self) -> tuple[Stream, ...]:
-        return (self.output,)
-
-    @property
-    def interval_cycles(self) -> int:
-        return self.output.beats
 
     def resources(self) -> Resources:
         """A register, a multiplexer of two beats, a counter of beats."""

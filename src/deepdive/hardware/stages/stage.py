@@ -108,6 +108,26 @@ class Pipe(Stage):
         return (self.output,)
 
 
+class Join(Stage):
+    """A stage that makes one stream of two, a beat of the output a step."""
+
+    input_a: Stream
+    input_b: Stream
+    output: Stream
+
+    @property
+    def inputs(self) -> tuple[Stream, ...]:
+        return self.input_a, self.input_b
+
+    @property
+    def outputs(self) -> tuple[Stream, ...]:
+        return (self.output,)
+
+    @property
+    def interval_cycles(self) -> int:
+        return self.output.beats
+
+
 class Requantizer(BaseModel):
     """How a stage turns accumulators into codes, as far as hardware cost depends on it.
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from deepdive.backends.vitis.rom import Rom
-from deepdive.hardware.stages import AnyStage, Requantizer, Stage
+from deepdive.backends.vitis.rom import FACTOR_BITS, Rom, drop_bits
+from deepdive.hardware.stages import AnyStage, ChannelScale, GlobalAveragePool, Requantizer, Stage
 from deepdive.hardware.stream import Stream
 from deepdive.qnet import FeatureMap, Node, QNet, Requantize
 
@@ -191,6 +191,20 @@ def requantization(how: Requantize, requantizer: Requantizer, output: FeatureMap
         ),
         flag("half_up", how.rounding != "floor"),
         *((flag("half_even", True),) if how.rounding == "half_even" else ()),
+    )
+
+
+def frame_scale(stage: ChannelScale | GlobalAveragePool, how: Requantize, output: FeatureMap) -> tuple[Constant, ...]:
+    """Sizes, and the one mult and shift of all channels."""
+    product_bits = stage.requantizer.acc_bits + FACTOR_BITS
+    return (
+        *integers(
+            pixels=stage.input.height * stage.input.width,
+            groups=stage.input.groups,
+            mult=int(how.mult[0]),
+            drop=int(drop_bits(how.shift[0], how.rounding, product_bits)),
+        ),
+        *requantization(how, stage.requantizer, output),
     )
 
 

@@ -5,21 +5,15 @@
 #define DEEPDIVE_EXTERNAL_WEIGHTS_H
 
 #include "deepdive/beat.h"
+#include "deepdive/memory_word.h"
 
 namespace deepdive {
-
-// 128 bits: what one beat of the memory port carries.
-struct memory_word {
-    static constexpr int size = 16;
-    unsigned char byte[size];
-};
 
 // A weight word starts on a memory word; the last one's spare bytes are not used.
 template <class Spec>
 void external_weights(const memory_word* memory, hls::stream<typename Spec::weights>& output, int frames) {
 #pragma HLS inline off
-    constexpr int bytes = Spec::weights::size;
-    constexpr int parts = (bytes + memory_word::size - 1) / memory_word::size;
+    constexpr int parts = words_of(Spec::weights::size);
     typename Spec::weights word = {};
 #pragma HLS aggregate variable=word compact=bit
 
@@ -33,17 +27,7 @@ all_passes:
 #pragma HLS pipeline II=1
             const memory_word read = memory[at];
 #pragma HLS aggregate variable=read compact=bit
-        place_part:
-            for (int i = 0; i < parts; ++i) {
-#pragma HLS unroll
-            place_byte:
-                for (int j = 0; j < memory_word::size; ++j) {
-#pragma HLS unroll
-                    if (i == part && i * memory_word::size + j < bytes) {
-                        word.lane[i * memory_word::size + j] = read.byte[j];
-                    }
-                }
-            }
+            place_part(read, part, word.lane);
             if (part == parts - 1) {
                 output.write(word);
                 part = 0;

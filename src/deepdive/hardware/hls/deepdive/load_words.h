@@ -2,13 +2,10 @@
 #ifndef DEEPDIVE_LOAD_WORDS_H
 #define DEEPDIVE_LOAD_WORDS_H
 
-#include "deepdive/external_weights.h"
+#include "deepdive/memory_word.h"
 #include "deepdive/requantize.h"
 
 namespace deepdive {
-
-// Memory words that a row takes: it starts on one, and the last one's spare bytes are not used.
-constexpr int words_of(int bytes) { return (bytes + memory_word::size - 1) / memory_word::size; }
 
 // A row of weights is its bytes; one of scales has eight bytes a lane, little endian.
 template <int COUNT>
@@ -54,17 +51,7 @@ read_burst:
 #pragma HLS pipeline II=1
         const memory_word read = memory[at + step];
 #pragma HLS aggregate variable=read compact=bit
-    place_part:
-        for (int i = 0; i < parts; ++i) {
-#pragma HLS unroll
-        place_byte:
-            for (int j = 0; j < memory_word::size; ++j) {
-#pragma HLS unroll
-                if (i == part && i * memory_word::size + j < bytes) {
-                    word[i * memory_word::size + j] = read.byte[j];
-                }
-            }
-        }
+        place_part(read, part, word);
         if (part == parts - 1) {
             store_row(word, target[row]);
             part = 0;

@@ -1,0 +1,16 @@
+"""A bench of many stages, run in a folder of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from deepdive.simulation.bench import Run, run_bench
+
+
+def run_beside(program: Path, how: Run, folder: Path) -> None:
+    """Run a bench in a folder of its own, with the memories and stimuli that lie beside the program."""
+    for path in program.parent.iterdir():
+        if path.suffix in (".mem", ".stimulus"):
+            (folder / path.name).symlink_to(path)
+    cycles, _ = run_bench(program, how, folder)
+    assert cycles > 0
