@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -104,6 +105,7 @@ def joining_luts(rows: int) -> int:
     return luts
 
 
+@lru_cache(maxsize=1 << 16)
 def block_rams(depth: int, width: int) -> tuple[int, int]:
     """(rows, BRAM18s): one shape for as many full columns as there are, the best one for the bits that are left.
 
