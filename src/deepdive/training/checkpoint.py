@@ -10,11 +10,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from deepdive.errors import DeepDiveError
-from deepdive.files import atomic_path
+from deepdive.files import write_bytes
 
 FORMAT = 1
 NETWORK, OPTIMIZER = "network.", "optimizer."
@@ -62,15 +62,14 @@ def save(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, posit
     for index, entries in optimizer.state_dict()["state"].items():
         tensors |= {f"{OPTIMIZER}{index}.{name}": plain(t) for name, t in entries.items() if isinstance(t, Tensor)}
     words = json.dumps({"format": FORMAT, "identity": asdict(who), "position": asdict(position)})
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={"deepdive": words})
+    # Not safetensors' save_file: it writes through a temporary file of its own, which a kill would leave behind.
+    write_bytes(path, to_bytes(tensors, metadata={"deepdive": words}))
 
 
 def save_network(path: Path, network: nn.Module) -> None:
     """Write the network's tensors alone, under its own names."""
     tensors = {name: plain(tensor) for name, tensor in network.state_dict().items()}
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary)
+    write_bytes(path, to_bytes(tensors))
 
 
 def plain(tensor: Tensor) -> Tensor:
