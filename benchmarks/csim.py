@@ -1,9 +1,9 @@
-"""How fast networks are emitted and simulated in C: ``PYTHONPATH=src:tests python benchmarks/csim.py [--paper FOLDER]``.
+"""How fast networks are emitted and simulated in C: ``PYTHONPATH=src:tests python benchmarks/csim.py --paper FOLDER``.
 
 EfficientNet-Lite0 at 224x224 with random weights, and the paper's published network when its folder is given, as the
-compiler fits them to a ZCU102. For each: CPU seconds of emission, and images a second, a CPU second, with one worker and
-with two. Only a quiet machine of two cores tells how much a second worker brings; the load before each run is printed
-beside it.
+compiler fits them to a ZCU102. For each: CPU seconds of emission, and images a second, a CPU second, with one worker
+and with two. Only a quiet machine of two cores tells how much a second worker brings; the load before each run is
+printed beside it.
 """
 
 from __future__ import annotations
