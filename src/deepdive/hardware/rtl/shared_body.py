@@ -122,8 +122,8 @@ class SharedBodyComponent(StageComponent):
 
     def _ram(self, m: Module, name: str) -> RamPorts:
         """Both halves of a memory of maps, one behind the other."""
-        width = self.stage.folding.memory_lanes * CODE_BITS
-        return add_ram(m, Memory(name=name, depth=2 * self._map_depths()[name], width=width))
+        half = self.memory(name)
+        return add_ram(m, Memory(name=name, depth=2 * half.depth, width=half.width, storage=half.style))
 
     def _load(self, m: Module, ram: RamPorts | None, full: Signal, resting: Value) -> tuple[Signal, Signal, Signal]:
         """Frames into memory: (a half is full, which one, frames in it)."""

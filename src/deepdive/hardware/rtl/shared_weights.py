@@ -221,7 +221,9 @@ class SharedWeights(wiring.Component):
         most = len(held.words) // WORD
         for index, store in enumerate(self.stores):
             depth = max(store.rows)
-            ram = add_ram(m, Memory(name=store.name, depth=buffers * depth, width=store.width))
+            # In what the contract counts for a buffer: one memory of both might go elsewhere.
+            kind = next(memory for memory in self.stage.memories if memory.name == store.name).style
+            ram = add_ram(m, Memory(name=store.name, depth=buffers * depth, width=store.width, storage=kind))
             row = held.words[(most - store.parts) * WORD :]
             m.d.comb += [
                 ram.write_enable.eq(held.now & (held.store == index)),

@@ -1,0 +1,68 @@
+"""Shared units from the command line: compiled for a board that is too small for a unit a block, simulated, synthesised."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from deepdive.backends.build import read_build
+from deepdive.cli import app
+from deepdive.hardware.stages import SharedBody
+from deepdive.qnet import Preprocess
+from networks import Block, Separable
+
+UNIT = "shared1"
+
+
+def small_board(folder: Path) -> Path:
+    """A PYNQ-Z2 with few block RAMs."""
+    text = (files("deepdive.hardware") / "boards" / "pynq-z2.toml").read_text()
+    for before, after in (("bram36 = 140", "bram36 = 8"), ("lut = 53200", "lut = 20000")):
+        assert before in text
+        text = text.replace(before, after)
+    path = folder / "small.toml"
+    path.write_text(text)
+    return path
+
+
+def walk(*words: str | Path) -> str:
+    run = CliRunner().invoke(app, [str(word) for word in words])
+    assert run.exit_code == 0, run.output
+    return run.stdout
+
+
+@pytest.mark.slow
+def test_a_shared_design_walks_the_command_line(tmp_path: Path) -> None:
+    plan = Separable(8, 8, (4, 16), (Block(32), Block(32), Block(32)), features=8, classes=4)
+    net, build, pictures = tmp_path / "net.onnx", tmp_path / "build", tmp_path / "pictures"
+    plan.build(1, name="small", preprocess=Preprocess((8, 8)), labels=tuple("abcd")).save(net)
+    pictures.mkdir()
+    for index in range(2):
+        pixels = np.random.default_rng(index).integers(0, 256, (9, 10, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(pictures / f"{index}.png")
+
+    walk("compile", net, "--board", small_board(tmp_path), "--sharing", "always", "--backend", "rtl", "-o", build)
+    design = read_build(build).design
+    (stage,) = (stage for unit in design.units for stage in unit.stages if isinstance(stage, SharedBody))
+    assert (len(stage.blocks), stage.weights) == (3, "external")
+    assert (build / "rtl" / f"{stage.name}_weights.bin").stat().st_size == 16 * sum(map(stage.weight_words, stage.blocks))
+
+    found = json.loads(walk("verify", build, "--images", pictures, "--json"))
+    assert [(rung["engine"], rung["differing"]) for rung in found["rungs"]] == [
+        ("ONNX Runtime", 0),
+        ("RTL simulation", 0),
+    ]
+    words = walk("simulate", build, "--images", pictures, "--engine", "rtl", "--backpressure", "random")
+    assert f"(model {design.frame_interval_cycles:,})" in words
+    (counted,) = json.loads(walk("synthesise", build, "--unit", UNIT, "--json")).values()
+    synthesised, modelled = counted["synthesised"], counted["modelled"]
+    # A DSP48E1 multiplies 25 bits; the model counts for 27: a wide accumulator may take one more.
+    assert modelled["dsp"] <= synthesised["dsp"] <= modelled["dsp"] + stage.output.lanes
+    assert 0 < synthesised["bram36"] <= modelled["bram36"]
+    assert synthesised["lut"] <= modelled["lut"]
