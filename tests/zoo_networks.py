@@ -16,6 +16,14 @@ MNASNET = ((1, 16, 1, 1, 3), (3, 24, 3, 2, 3), (3, 40, 3, 2, 5), (6, 80, 3, 2, 5
            (6, 192, 4, 2, 5), (6, 320, 1, 1, 3))  # fmt: skip
 
 
+MOBILENET_V3 = ((3, 16, 16, 1, False, False), (3, 64, 24, 2, False, False), (3, 72, 24, 1, False, False),
+                (5, 72, 40, 2, True, False), (5, 120, 40, 1, True, False), (5, 120, 40, 1, True, False),
+                (3, 240, 80, 2, False, True), (3, 200, 80, 1, False, True), (3, 184, 80, 1, False, True),
+                (3, 184, 80, 1, False, True), (3, 480, 112, 1, True, True), (3, 672, 112, 1, True, True),
+                (5, 672, 160, 2, True, True), (5, 960, 160, 1, True, True), (5, 960, 160, 1, True, True))  # fmt: skip
+"""(kernel, expanded channels, channels, stride, squeeze-excite, hard-swish instead of ReLU) of each block."""
+
+
 def rounded(channels: float) -> int:
     """To a multiple of 8, never more than a tenth down: MobileNet's rule."""
     result = max(8, int(channels + 4) // 8 * 8)
@@ -94,3 +102,31 @@ def efficientnet_compact(resolution: int = 224, weight_bits: int = 8) -> QNet:
 def mnasnet(resolution: int = 224, weight_bits: int = 8) -> QNet:
     """MNASNet 1.0."""
     return inverted_residuals(MNASNET, resolution=resolution, weight_bits=weight_bits, name="mnasnet")
+
+
+def mobilenet_v3(resolution: int = 224, weight_bits: int = 8) -> QNet:
+    """MobileNetV3-Large; its tables hold random numbers, as all else."""
+    builder = NetworkBuilder(FeatureMap("image", (resolution, resolution, 3), 8, False, 1 / 127.5, 128))
+    relu, plain, first = Numbers(weight_bits=weight_bits), Numbers(8, True, 0, weight_bits), Numbers()
+
+    def act(x: FeatureMap, swish: bool = True) -> FeatureMap:
+        return builder.table(f"{x.name}.act", x, relu) if swish else x
+
+    x = act(builder.conv("stem", builder.source, 16, Window.same(3, 2), first))
+    for row, (kernel, wide, channels, stride, squeeze, swish) in enumerate(MOBILENET_V3):
+        block, source = f"blocks.{row}", x
+        if wide != source.shape[2]:
+            x = act(builder.conv(f"{block}.expand", x, wide, Window(), relu), swish)
+        x = act(builder.depthwise(f"{block}.depthwise", x, Window.same(kernel, stride), relu), swish)
+        if squeeze:
+            factors = builder.global_avg_pool(f"{block}.squeeze", x, relu)
+            factors = builder.conv(f"{block}.reduce", factors, rounded(wide / 4), Window(), relu)
+            factors = act(builder.conv(f"{block}.excite", factors, wide, Window(), plain))
+            x = builder.channel_scale(f"{block}.scale", x, factors, relu)
+        x = builder.conv(f"{block}.project", x, channels, Window(), plain)
+        if x.shape == source.shape:
+            x = builder.add(f"{block}.add", source, x, plain)
+    x = builder.global_avg_pool("pool", act(builder.conv("last", x, 960, Window(), plain)), relu)
+    x = act(builder.linear("hidden", x, 1280, plain))
+    builder.linear("classifier", x, 1000, plain)
+    return builder.build("mobilenet_v3")

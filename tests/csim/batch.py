@@ -33,7 +33,7 @@ class Case:
     frames_a_call: int
 
 
-def check_cases(cases: Sequence[Case], folder: Path, headers: Sequence[str] = OURS) -> None:
+def check_cases(cases: Sequence[Case], folder: Path, headers: Sequence[str] = OURS, compiler: str = "g++") -> None:
     """Compile and run all cases; every unit's output must be equal to the reference's."""
     copy_library(folder)
     (folder / "units").mkdir()
@@ -58,7 +58,7 @@ def check_cases(cases: Sequence[Case], folder: Path, headers: Sequence[str] = OU
         calls.append(f"    {{ char* words[] = {{{texts}}}; if (case{index}::main({len(words)}, words)) return 1; }}")
     lines += ["int main() {", *calls, "    return 0;", "}", ""]
     (folder / "all.cpp").write_text("\n".join(lines))
-    command = ["g++", *FLAGS, *QUIET, *headers, "-o", "all", "all.cpp"]
+    command = [compiler, *FLAGS, *QUIET, *headers, "-o", "all", "all.cpp"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     ran = subprocess.run(["./all"], cwd=folder, capture_output=True, text=True, check=False)

@@ -1,6 +1,6 @@
-"""The same sources against AMD's own ap_int, which the hls4ml wheel carries under the Apache licence: the same bits.
+"""The same sources with g++ and clang++, our headers and AMD's own ap_int (the hls4ml wheel carries it): the same bits.
 
-Its hls_stream.h is not openly licensed; the stream stays ours.
+AMD's ap_int is under the Apache licence. Its hls_stream.h is not openly licensed; the stream stays ours.
 """
 
 from __future__ import annotations
@@ -34,14 +34,36 @@ def vendor_headers(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.slow
-def test_same_bits_with_the_vendors_integers(vendor_headers: Path, tmp_path: Path) -> None:
-    """8-bit codes and weights, 4-bit ones on shared units, 3-bit ones; -Werror holds for our files, not for theirs."""
-    cases = []
+@pytest.fixture(scope="module")
+def cases() -> list[Case]:
+    """8-bit codes and weights, 4-bit ones on shared units, 3-bit ones."""
+    made = []
     for index, bits in enumerate((8, 4, 3)):
         net = four_block_network(index, weight_bits=bits, bits=bits)
         draw = drawn_shared_design if bits == 4 else drawn_design
         design = draw(net, load_board("zcu102"), seed=index, prefix=f"case{index}_")
-        cases.append(Case(net, design, random_codes(net, 2, seed=index), frames_a_call=2))
-    (tmp_path / "project").mkdir()
-    check_cases(cases, tmp_path / "project", ("-I.", "-isystem", str(vendor_headers)))
+        made.append(Case(net, design, random_codes(net, 2, seed=index), frames_a_call=2))
+    return made
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("compiler", ["g++", "clang++"])
+def test_same_bits_with_the_vendors_integers(
+    vendor_headers: Path, tmp_path: Path, cases: list[Case], compiler: str
+) -> None:
+    """-Werror holds for our files, not for theirs."""
+    build(cases, tmp_path / "project", ("-I.", "-isystem", str(vendor_headers)), compiler)
+
+
+@pytest.mark.slow
+def test_same_bits_with_another_compiler(tmp_path: Path, cases: list[Case]) -> None:
+    """Our headers with clang++; all other tests use g++."""
+    build(cases, tmp_path / "project", ("-I.", "-Iinclude"), "clang++")
+
+
+def build(cases: list[Case], folder: Path, headers: tuple[str, ...], compiler: str) -> None:
+    """Compile and run; every unit's output is the reference's, so it is any other compiler's as well."""
+    if shutil.which(compiler) is None:
+        pytest.skip(f"{compiler} is not installed")
+    folder.mkdir()
+    check_cases(cases, folder, headers, compiler)
