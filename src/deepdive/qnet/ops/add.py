@@ -7,24 +7,19 @@ from dataclasses import dataclass
 from deepdive.errors import DeepDiveError
 from deepdive.qnet.feature_map import FeatureMap
 from deepdive.qnet.ops.limits import check_clip, check_shape
+from deepdive.qnet.ops.operator import TwoInputs
 from deepdive.qnet.ops.requantize import MAX_SHIFT, Rounding
 
 
 @dataclass(frozen=True, eq=False)
-class Add:
+class Add(TwoInputs):
     """Residual add of two maps of one shape: ``clip((((q_a - z_a) * m_a + (q_b - z_b) * m_b + half) >> s) + z_y)``."""
 
-    inputs: tuple[str, str]
-    output: FeatureMap
     mult: tuple[int, int]
     shift: int
     q_min: int
     q_max: int
     rounding: Rounding = "half_up"
-
-    @property
-    def name(self) -> str:
-        return self.output.name
 
     def check(self, a: FeatureMap, b: FeatureMap) -> None:
         if a.shape != b.shape:
@@ -37,6 +32,3 @@ class Add:
         if self.rounding not in ("half_up", "floor"):
             raise DeepDiveError(f"'{self.name}': rounding '{self.rounding}' is unknown; use 'half_up' or 'floor'.")
         check_clip(self.name, self.q_min, self.q_max, self.output)
-
-    def macs(self) -> int:
-        return 0

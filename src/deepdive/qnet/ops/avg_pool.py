@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from deepdive.qnet.feature_map import FeatureMap
-from deepdive.qnet.ops.limits import check_int32, check_shape
+from deepdive.qnet.ops.limits import check_int32, check_shape, sum_range
+from deepdive.qnet.ops.operator import OneInput
 from deepdive.qnet.ops.requantize import Requantize
 from deepdive.qnet.ops.window import window_output
 
 
 @dataclass(frozen=True, eq=False)
-class AvgPool:
+class AvgPool(OneInput):
     """The sum of ``q - z`` over each window's taps inside the map, requantized with the division inside mult and shift.
 
     Parameters
@@ -24,20 +25,10 @@ class AvgPool:
         inside the map, so that padding does not count.
     """
 
-    input: str
-    output: FeatureMap
     requantize: Requantize
     kernel: tuple[int, int]
     stride: tuple[int, int]
     padding: tuple[int, int, int, int] = (0, 0, 0, 0)
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return (self.input,)
-
-    @property
-    def name(self) -> str:
-        return self.output.name
 
     def check(self, x: FeatureMap) -> None:
         height, width = window_output(self.name, x.shape, self.kernel, self.stride, self.padding)
@@ -47,8 +38,4 @@ class AvgPool:
 
     def acc_range(self, x: FeatureMap) -> tuple[int, int]:
         """Smallest and largest partial sum."""
-        taps, zero = self.kernel[0] * self.kernel[1], x.zero_point_array
-        return taps * (x.q_min - int(zero.max())), taps * (x.q_max - int(zero.min()))
-
-    def macs(self) -> int:
-        return 0
+        return sum_range(x, self.kernel[0] * self.kernel[1])

@@ -7,23 +7,18 @@ from dataclasses import dataclass
 from deepdive.errors import DeepDiveError
 from deepdive.qnet.feature_map import FeatureMap
 from deepdive.qnet.ops.limits import check_shape
+from deepdive.qnet.ops.operator import TwoInputs
 from deepdive.qnet.ops.requantize import Requantize
 
 
 @dataclass(frozen=True, eq=False)
-class ChannelScale:
+class ChannelScale(TwoInputs):
     """Squeeze-excite: every pixel times one factor a channel, ``acc = (q_x - z_x) * (q_s - z_s)``, requantized.
 
     ``inputs`` are the map (H, W, C) and the factors (1, 1, C).
     """
 
-    inputs: tuple[str, str]
-    output: FeatureMap
     requantize: Requantize
-
-    @property
-    def name(self) -> str:
-        return self.output.name
 
     def check(self, x: FeatureMap, factors: FeatureMap) -> None:
         if factors.shape != (1, 1, x.shape[2]):

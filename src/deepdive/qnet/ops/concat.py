@@ -7,21 +7,15 @@ from dataclasses import dataclass
 from deepdive.errors import DeepDiveError
 from deepdive.qnet.feature_map import FeatureMap
 from deepdive.qnet.ops.limits import check_same_codes, check_shape
+from deepdive.qnet.ops.operator import TwoInputs
 
 
 @dataclass(frozen=True, eq=False)
-class Concat:
+class Concat(TwoInputs):
     """The channels of the first map, then those of the second; more maps are a chain of these.
 
     All codes mean the same: a `Table` in front brings a map to another scale or zero point.
     """
-
-    inputs: tuple[str, str]
-    output: FeatureMap
-
-    @property
-    def name(self) -> str:
-        return self.output.name
 
     def check(self, a: FeatureMap, b: FeatureMap) -> None:
         if a.shape[:2] != b.shape[:2]:
@@ -29,6 +23,3 @@ class Concat:
         check_shape(self.name, self.output, (*a.shape[:2], a.shape[2] + b.shape[2]))
         check_same_codes(self.name, a, self.output)
         check_same_codes(self.name, b, self.output)
-
-    def macs(self) -> int:
-        return 0

@@ -9,12 +9,13 @@ import numpy as np
 from deepdive.errors import DeepDiveError
 from deepdive.qnet.feature_map import MAX_ELEMENTS, FeatureMap
 from deepdive.qnet.ops.limits import check_int32, check_shape
+from deepdive.qnet.ops.operator import OneInput
 from deepdive.qnet.ops.requantize import Requantize
 from deepdive.qnet.ops.window import window_output
 
 
 @dataclass(frozen=True, eq=False)
-class Conv:
+class Conv(OneInput):
     """Dense, grouped, depthwise or pointwise convolution and its requantization.
 
     ``acc = sum((q_x - z_x) * (q_w - z_w)) + bias``; a tap in the padding holds the zero point and adds nothing.
@@ -33,8 +34,6 @@ class Conv:
         int16 (out_channels,); zeros for DeepDive's own symmetric weights.
     """
 
-    input: str
-    output: FeatureMap
     weight: np.ndarray
     weight_bits: int
     bias: np.ndarray
@@ -43,14 +42,6 @@ class Conv:
     stride: tuple[int, int] = (1, 1)
     padding: tuple[int, int, int, int] = (0, 0, 0, 0)
     groups: int = 1
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return (self.input,)
-
-    @property
-    def name(self) -> str:
-        return self.output.name
 
     @property
     def kernel(self) -> tuple[int, int]:

@@ -28,6 +28,12 @@ def check_int32(name: str, bounds: tuple[int, int]) -> None:
         )
 
 
+def sum_range(x: FeatureMap, terms: int) -> tuple[int, int]:
+    """Smallest and largest sum of `terms` codes of `x` less their zero point."""
+    zero = x.zero_point_array
+    return terms * (x.q_min - int(zero.max())), terms * (x.q_max - int(zero.min()))
+
+
 def check_same_codes(name: str, x: FeatureMap, output: FeatureMap) -> None:
     """Refuse an operator that only moves codes around if they mean something else in its output."""
     if (x.bits, x.signed, x.scale, x.zero_point) != (output.bits, output.signed, output.scale, output.zero_point):

@@ -9,31 +9,22 @@ import numpy as np
 from deepdive.errors import DeepDiveError
 from deepdive.qnet.feature_map import FeatureMap
 from deepdive.qnet.ops.conv import Conv, check_weights
+from deepdive.qnet.ops.operator import OneInput
 from deepdive.qnet.ops.requantize import Requantize
 
 
 @dataclass(frozen=True, eq=False)
-class Linear:
+class Linear(OneInput):
     """Fully connected layer on a vector (1, 1, in_features); arithmetic and fields as `Conv`.
 
     `weight` is (out_features, in_features).
     """
 
-    input: str
-    output: FeatureMap
     weight: np.ndarray
     weight_bits: int
     bias: np.ndarray
     requantize: Requantize
     weight_zero_point: np.ndarray
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return (self.input,)
-
-    @property
-    def name(self) -> str:
-        return self.output.name
 
     def as_conv(self) -> Conv:
         """The same layer as a pointwise convolution on a 1x1 map."""

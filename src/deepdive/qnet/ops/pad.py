@@ -7,26 +7,17 @@ from dataclasses import dataclass
 from deepdive.errors import DeepDiveError
 from deepdive.qnet.feature_map import FeatureMap
 from deepdive.qnet.ops.limits import check_same_codes, check_shape
+from deepdive.qnet.ops.operator import OneInput
 
 
 @dataclass(frozen=True, eq=False)
-class Pad:
+class Pad(OneInput):
     """The map within a frame of its zero point; `padding` is (top, left, bottom, right).
 
     Only for what a window's own padding cannot say: a frame as wide as the kernel, or one that several operators read.
     """
 
-    input: str
-    output: FeatureMap
     padding: tuple[int, int, int, int]
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return (self.input,)
-
-    @property
-    def name(self) -> str:
-        return self.output.name
 
     def check(self, x: FeatureMap) -> None:
         if len(self.padding) != 4 or min(self.padding) < 0:
@@ -35,6 +26,3 @@ class Pad:
         height, width, channels = x.shape
         check_shape(self.name, self.output, (height + top + bottom, width + left + right, channels))
         check_same_codes(self.name, x, self.output)
-
-    def macs(self) -> int:
-        return 0

@@ -9,26 +9,17 @@ import numpy as np
 from deepdive.errors import DeepDiveError
 from deepdive.qnet.feature_map import FeatureMap
 from deepdive.qnet.ops.limits import check_shape
+from deepdive.qnet.ops.operator import OneInput
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
+class Table(OneInput):
     """One output code for each input code (hard-swish, sigmoid, ...).
 
     `values` holds ``2**bits`` output codes, the first for the smallest input code; its dtype is the output's.
     """
 
-    input: str
-    output: FeatureMap
     values: np.ndarray = field(repr=False)
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return (self.input,)
-
-    @property
-    def name(self) -> str:
-        return self.output.name
 
     def check(self, x: FeatureMap) -> None:
         check_shape(self.name, self.output, x.shape)
@@ -39,6 +30,3 @@ class Table:
             )
         if self.values.min() < self.output.q_min or self.values.max() > self.output.q_max:
             raise DeepDiveError(f"'{self.name}': table holds codes outside {self.output.q_min}..{self.output.q_max}.")
-
-    def macs(self) -> int:
-        return 0
