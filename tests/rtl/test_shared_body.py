@@ -157,8 +157,9 @@ def beats(codes: np.ndarray, lanes: int) -> np.ndarray:
 def fill(folder: Path) -> None:
     """One simulator of all cases side by side."""
     modules = {case.name: case.component for case in CASES.values()}
+    shapes = {shape.name: shape for case in CASES.values() for shape in case.component.columns}
+    modules |= {name: MacColumn(shape) for name, shape in shapes.items()}
     for case in CASES.values():
-        modules |= {shape.name: MacColumn(shape) for shape in case.component.columns}
         for image in case.component.roms:
             (folder / f"{image.name}.mem").write_text(image.text())
         for memory in external_memories(case.stage):

@@ -1,4 +1,4 @@
-"""Shared units from the command line: compiled for a board that is too small for a unit a block, simulated, synthesised."""
+"""Shared units from the command line: compiled for a board too small for a unit a block, simulated, synthesised."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from deepdive.backends.build import read_build
 from deepdive.cli import app
 from deepdive.hardware.stages import SharedBody
+from deepdive.hardware.stages.shared_body import MEMORY_WORD_BYTES
 from deepdive.qnet import Preprocess
 from networks import Block, Separable
 
@@ -51,15 +52,16 @@ def test_a_shared_design_walks_the_command_line(tmp_path: Path) -> None:
     design = read_build(build).design
     (stage,) = (stage for unit in design.units for stage in unit.stages if isinstance(stage, SharedBody))
     assert (len(stage.blocks), stage.weights) == (3, "external")
-    assert (build / "rtl" / f"{stage.name}_weights.bin").stat().st_size == 16 * sum(map(stage.weight_words, stage.blocks))
+    words = sum(stage.weight_words(block) for block in stage.blocks)
+    assert (build / "rtl" / f"{stage.name}_weights.bin").stat().st_size == MEMORY_WORD_BYTES * words
 
     found = json.loads(walk("verify", build, "--images", pictures, "--json"))
     assert [(rung["engine"], rung["differing"]) for rung in found["rungs"]] == [
         ("ONNX Runtime", 0),
         ("RTL simulation", 0),
     ]
-    words = walk("simulate", build, "--images", pictures, "--engine", "rtl", "--backpressure", "random")
-    assert f"(model {design.frame_interval_cycles:,})" in words
+    told = walk("simulate", build, "--images", pictures, "--engine", "rtl", "--backpressure", "random")
+    assert f"(model {design.frame_interval_cycles:,})" in told
     (counted,) = json.loads(walk("synthesise", build, "--unit", UNIT, "--json")).values()
     synthesised, modelled = counted["synthesised"], counted["modelled"]
     # A DSP48E1 multiplies 25 bits; the model counts for 27: a wide accumulator may take one more.

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from amaranth.sim import Simulator
 
-from deepdive.hardware.rtl.status import MAGIC, SLAVE_ERROR, StatusComponent
+from deepdive.hardware.rtl.axi import SLAVE_ERROR
+from deepdive.hardware.rtl.status import MAGIC, RegisterMap, StatusComponent
 
 FINGERPRINT = "00112233445566778899aabbccddeeff" * 2
 
 
-def simulate(process: Any, bases: tuple[str, ...] = ()) -> None:
-    dut = StatusComponent(FINGERPRINT, ("image", "result"), bases)
+def simulate(process: Any, bases: tuple[str, ...] = (), masters: tuple[str, ...] = ()) -> None:
+    dut = StatusComponent(FINGERPRINT, RegisterMap(("image", "result"), bases, masters))
     simulator = Simulator(dut)
     simulator.add_clock(1e-9)
 
@@ -94,23 +95,44 @@ def test_writes_are_refused(address_first: bool) -> None:
     simulate(process)
 
 
+async def write(dut: StatusComponent, context: Any, address: int, value: int) -> int:
+    """Returns the response."""
+    context.set(dut.bready, 1)
+    for signal, given in ((dut.awaddr, address), (dut.wdata, value), (dut.awvalid, 1), (dut.wvalid, 1)):
+        context.set(signal, given)
+    await context.tick()
+    context.set(dut.awvalid, 0)
+    context.set(dut.wvalid, 0)
+    assert context.get(dut.bvalid) == 1
+    response: int = context.get(dut.bresp)
+    await context.tick()
+    return response
+
+
 def test_bases_can_be_written() -> None:
     async def process(dut: StatusComponent, context: Any) -> None:
         words = dut.map.words
-        context.set(dut.bready, 1)
         places = (("maps_low", 0x8765_4000, 0), ("maps_high", 0x43, 0), ("weights_low", 0x1000, 0), ("frames", 7, 2))
         for name, value, response in places:
-            context.set(dut.awaddr, words[name])
-            context.set(dut.wdata, value)
-            context.set(dut.awvalid, 1)
-            context.set(dut.wvalid, 1)
-            await context.tick()
-            context.set(dut.awvalid, 0)
-            context.set(dut.wvalid, 0)
-            assert (context.get(dut.bvalid), context.get(dut.bresp)) == (1, response)
-            await context.tick()
+            assert await write(dut, context, words[name], value) == response
         assert context.get(dut.base("maps")) == 0x43_8765_4000
         assert context.get(dut.base("weights")) == 0x1000
         assert [await read(dut, context, words[name]) for name, _, _ in places] == [0x8765_4000, 0x43, 0x1000, 0]
 
     simulate(process, ("maps", "weights"))
+
+
+def test_errors_stay_until_they_are_cleared() -> None:
+    async def process(dut: StatusComponent, context: Any) -> None:
+        words = dut.map.words
+        for failures in (0b0000_0010, 0, 0b1000_0000, 0b0000_0001):  # four bits a master, the first one lowest
+            context.set(dut.failures, failures)
+            await context.tick()
+        context.set(dut.failures, 0)
+        assert await read(dut, context, words["maps_errors"]) == 0b0011
+        assert await read(dut, context, words["ends_errors"]) == 0b1000
+        assert await write(dut, context, words["maps_errors"], 0xFFFF_FFFF) == 0
+        assert await read(dut, context, words["maps_errors"]) == 0
+        assert await read(dut, context, words["ends_errors"]) == 0b1000
+
+    simulate(process, masters=("maps", "ends"))

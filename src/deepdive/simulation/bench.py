@@ -75,6 +75,8 @@ class MemoryPort:
         Whether masters write, too; if none does, it holds something in the beginning: ``<name>.memory.mem``.
     tied
         Inputs of the module that are 0: where the memory begins.
+    faulty
+        Words from this one on are answered with an error; None for none.
     """
 
     name: str
@@ -83,6 +85,7 @@ class MemoryPort:
     words: int
     writes: bool
     tied: tuple[str, ...] = ()
+    faulty: int | None = None
 
     def widths(self) -> dict[str, int]:
         """Bits of each signal of a master."""
@@ -215,9 +218,10 @@ def memory_verilog(dut: str, memory: MemoryPort, number: int) -> tuple[list[str]
         ports += [f".{name}(0)" for name in WRITE_PORTS if name not in FROM_MEMORY]
     name = tap_name(dut, memory.name)
     file = f'.FILE("{name}.memory.mem"), ' if not memory.writes else ""
+    faulty = "" if memory.faulty is None else f".FAULTY({memory.faulty}), "
     parameters = (
         f".PORTS({count}), .BYTES({memory.word_bytes}), .DEPTH({memory.words}), .ADDRESS_BITS({ADDRESS_BITS}), "
-        f'{file}.NAME("{name}"), .ID({number})'
+        f'{faulty}{file}.NAME("{name}"), .ID({number})'
     )
     lines.append(f"axi_memory #({parameters}) memory_{dut}_{memory.name} ({', '.join(ports)});")
     return lines, connections

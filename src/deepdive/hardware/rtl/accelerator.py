@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 
 from deepdive.hardware.rtl.counters import counter, next_in
 from deepdive.hardware.rtl.fifo import StreamFifo
-from deepdive.hardware.rtl.status import AXI_LITE_READ, AXI_LITE_WRITE, StatusComponent
+from deepdive.hardware.rtl.status import AXI_LITE_READ, AXI_LITE_WRITE, RegisterMap, StatusComponent
 from deepdive.hardware.rtl.unit import unit_memories, weight_streams
 from deepdive.hardware.stream import Stream
 from deepdive.hardware.units import Unit
@@ -27,6 +27,16 @@ def weight_port(stream: Stream) -> str:
 def master_port(name: str) -> str:
     """Name of the accelerator's port for a unit's memory port."""
     return f"m_axi_{name}"
+
+
+def register_map(units: Sequence[Unit]) -> RegisterMap:
+    """The status registers of an accelerator of these units."""
+    memories = [memory for unit in units for memory in unit_memories(unit)]
+    return RegisterMap(
+        streams=(units[0].input.name, *(unit.output.name for unit in units)),
+        bases=tuple(memory.base for memory in memories),
+        masters=tuple(master for memory in memories for master in memory.masters),
+    )
 
 
 class AcceleratorComponent(wiring.Component):
@@ -59,12 +69,12 @@ class AcceleratorComponent(wiring.Component):
             members |= {f"{port}_tdata": In(stream.beat_bits), f"{port}_tvalid": In(1), f"{port}_tready": Out(1)}
         self.memories = tuple(memory for unit in units for memory in unit_memories(unit))
         for memory in self.memories:
-            members |= {master_port(name): member for name, member in memory.members().items() if name != memory.base}
+            members |= {
+                master_port(name): member for name, member in memory.members().items() if name not in memory.inner
+            }
         lite = {f"s_axi_{name}": member for name, member in {**AXI_LITE_READ, **AXI_LITE_WRITE}.items()}
         super().__init__({**members, **lite})
-        self.streams = (self.source, *(unit.output for unit in units))
-        bases = tuple(memory.base for memory in self.memories)
-        self.status = StatusComponent(fingerprint, tuple(stream.name for stream in self.streams), bases)
+        self.status = StatusComponent(fingerprint, register_map(units))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -94,7 +104,7 @@ class AcceleratorComponent(wiring.Component):
                 o_output__valid=after[1],
                 i_output__ready=after[2],
                 **self._weights(m, unit),
-                **self._memories(unit),
+                **self._memories(m, unit),
             )
             payload, valid, ready = after
             watched.append((valid, ready))
@@ -125,13 +135,18 @@ class AcceleratorComponent(wiring.Component):
             }
         return connections
 
-    def _memories(self, unit: Unit) -> dict[str, Value]:
-        """Connections of a unit's memory ports, and where their regions begin."""
+    def _memories(self, m: Module, unit: Unit) -> dict[str, Value]:
+        """Connections of a unit's memory ports, where their regions begin, and who failed."""
         connections: dict[str, Value] = {}
         for memory in unit_memories(unit):
+            connections[f"i_{memory.base}"] = self.status.base(memory.base)
+            for master, ports in memory.failures.items():
+                failed = [Signal(2, name=port) for port in ports]
+                connections |= {f"o_{signal.name}": signal for signal in failed}
+                m.d.comb += self.status.failed(master).eq(Cat(failed))
             for name, member in memory.members().items():
-                port = self.status.base(memory.base) if name == memory.base else getattr(self, master_port(name))
-                connections[f"{'i' if member.flow == In else 'o'}_{name}"] = port
+                if name not in memory.inner:
+                    connections[f"{'i' if member.flow == In else 'o'}_{name}"] = getattr(self, master_port(name))
         return connections
 
     def _signals(self, stream: Stream) -> tuple[Signal, Signal, Signal]:

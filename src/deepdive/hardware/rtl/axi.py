@@ -16,13 +16,20 @@ PAGE_BYTES = 4096
 MOST_BEATS = 64
 """Of a burst. A burst ends where a multiple of its most beats begins, so it never crosses a page."""
 
+SLAVE_ERROR, DECODE_ERROR = 2, 3
+"""Responses of a memory that failed, and of none at that address."""
+
 MOST_OPEN = 15
 """Bursts that are written and not yet answered."""
 
 
 def read_members(prefix: str, data_bits: int) -> dict[str, Member]:
-    """Ports of a master that reads; what does not change (INCR bursts of full words) is there all the same."""
+    """Ports of a master that reads; what does not change (INCR bursts of full words) is there all the same.
+
+    ``rfailed`` is for the inside: high for a cycle after a word came with SLVERR (bit 0) or DECERR (bit 1).
+    """
     return {
+        f"{prefix}_rfailed": Out(2),
         f"{prefix}_araddr": Out(ADDRESS_BITS),
         f"{prefix}_arlen": Out(8),
         f"{prefix}_arsize": Out(3),
@@ -38,8 +45,9 @@ def read_members(prefix: str, data_bits: int) -> dict[str, Member]:
 
 
 def write_members(prefix: str, data_bits: int) -> dict[str, Member]:
-    """Ports of a master that writes."""
+    """Ports of a master that writes; ``bfailed`` is to answers of bursts what ``rfailed`` is to words."""
     return {
+        f"{prefix}_bfailed": Out(2),
         f"{prefix}_awaddr": Out(ADDRESS_BITS),
         f"{prefix}_awlen": Out(8),
         f"{prefix}_awsize": Out(3),
@@ -55,6 +63,12 @@ def write_members(prefix: str, data_bits: int) -> dict[str, Member]:
         f"{prefix}_bvalid": In(1),
         f"{prefix}_bready": Out(1),
     }
+
+
+def failing(m: Module, ports: Any, channel: str, taken: Value) -> None:
+    """Tell of a response on channel ``<prefix>_r`` or ``<prefix>_b`` that is an error."""
+    response, failed = getattr(ports, f"{channel}resp"), getattr(ports, f"{channel}failed")
+    m.d.sync += failed.eq(Cat(taken & (response == error) for error in (SLAVE_ERROR, DECODE_ERROR)))
 
 
 def burst_beats(word_bytes: int) -> int:
@@ -102,6 +116,7 @@ def read_memory(m: Module, ports: Any, prefix: str, base: Value, how: Transfer) 
     beats = Beats(*(Signal(bits, name=f"{prefix}_beat{i}") for i, bits in enumerate((len(data), 1, 1))))
     left = Signal.like(how.words, name=f"{prefix}_r_left")
     m.d.comb += [beats.payload.eq(data), beats.valid.eq(valid), ready.eq(beats.ready), how.busy.eq(left != 0)]
+    failing(m, ports, f"{prefix}_r", valid & ready)
     with m.If(how.begin):
         m.d.sync += left.eq(how.words)
     with m.Elif(valid & ready):
@@ -131,6 +146,7 @@ def write_memory(m: Module, source: Beats, ports: Any, prefix: str, base: Value,
         answered.eq(getattr(ports, f"{prefix}_bvalid")),
         how.busy.eq(more | (left != 0) | (open_ != 0)),
     ]
+    failing(m, ports, f"{prefix}_b", answered)
     m.d.sync += [owed.eq(owed + taken - (step & last)), open_.eq(open_ + taken - answered)]
     with m.If(how.begin):
         m.d.sync += [address.eq(how.at), left.eq(how.words)]

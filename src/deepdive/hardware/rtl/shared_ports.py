@@ -38,6 +38,17 @@ class ExternalMemory:
         """The port that takes the byte address where it begins, a multiple of 4096."""
         return f"{self.name}_base"
 
+    @property
+    def failures(self) -> dict[str, tuple[str, ...]]:
+        """The ports that tell of error responses, by master: of words read, and of bursts written."""
+        channels = ("r", "b") if self.writes else ("r",)
+        return {master: tuple(f"{master}_{channel}failed" for channel in channels) for master in self.masters}
+
+    @property
+    def inner(self) -> set[str]:
+        """Ports that are not the memory's: where it begins, and who failed."""
+        return {self.base, *(port for ports in self.failures.values() for port in ports)}
+
     def members(self) -> dict[str, Member]:
         """All ports."""
         found: dict[str, Member] = {self.base: In(ADDRESS_BITS)}

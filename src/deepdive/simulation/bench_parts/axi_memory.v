@@ -2,10 +2,13 @@
 //
 // Violations: a burst that is no INCR burst of full words, crosses a 4 KB boundary or leaves the memory; a request or data
 // withdrawn or changed before it was taken; a last mark in the wrong place; a byte left out of a write.
+//
+// Words from FAULTY on are answered with SLVERR, though they are read and written all the same.
 module axi_memory #(
     parameter PORTS = 1,
     parameter BYTES = 16,
     parameter DEPTH = 1,
+    parameter FAULTY = DEPTH,
     parameter ADDRESS_BITS = 40,
     parameter FILE = "",
     parameter NAME = "",
@@ -23,7 +26,7 @@ module axi_memory #(
     input wire [PORTS-1:0] arvalid,
     output reg [PORTS-1:0] arready,
     output reg [PORTS*BYTES*8-1:0] rdata,
-    output wire [PORTS*2-1:0] rresp,
+    output reg [PORTS*2-1:0] rresp,
     output reg [PORTS-1:0] rlast,
     output reg [PORTS-1:0] rvalid,
     input wire [PORTS-1:0] rready,
@@ -38,7 +41,7 @@ module axi_memory #(
     input wire [PORTS-1:0] wlast,
     input wire [PORTS-1:0] wvalid,
     output reg [PORTS-1:0] wready,
-    output wire [PORTS*2-1:0] bresp,
+    output reg [PORTS*2-1:0] bresp,
     output reg [PORTS-1:0] bvalid,
     input wire [PORTS-1:0] bready
 );
@@ -52,9 +55,6 @@ module axi_memory #(
     longint unsigned read [0:PORTS-1];
     longint unsigned written [0:PORTS-1];
     integer counts_file;
-
-    assign rresp = 0;
-    assign bresp = 0;
 
     function automatic bit wrong(input [A-1:0] address, input [7:0] length, input [2:0] size, input [1:0] burst);
         wrong = burst != 1 || (1 << size) != BYTES || address % BYTES != 0
@@ -79,6 +79,8 @@ module axi_memory #(
             reg [A-1:0] aw_at [0:QUEUE-1];
             reg [8:0] aw_left [0:QUEUE-1];
             longint unsigned b_begin [0:QUEUE-1];
+            reg b_fails [0:QUEUE-1];
+            reg aw_fails;
             integer ar_head, ar_tail, aw_head, aw_tail, b_head, b_tail;
             reg [A+12:0] ar_offered, aw_offered;
             reg [W:0] w_offered;
@@ -89,12 +91,14 @@ module axi_memory #(
                 read[p] = 0;
                 written[p] = 0;
                 random = 1;
-                {ar_waits, aw_waits, w_waits} = 0;
+                {ar_waits, aw_waits, w_waits, aw_fails} = 0;
                 arready[p] = 0;
                 awready[p] = 0;
                 wready[p] = 0;
                 rvalid[p] = 0;
                 bvalid[p] = 0;
+                rresp[p*2+:2] = 0;
+                bresp[p*2+:2] = 0;
                 {ar_head, ar_tail, aw_head, aw_tail, b_head, b_tail} = 0;
             end
 
@@ -126,6 +130,7 @@ module axi_memory #(
                         if (ar_head != ar_tail && cycle >= ar_begin[ar_head % QUEUE] && random[15:8] >= pause) begin
                             rvalid[p] <= 1;
                             rdata[p*W+:W] <= words[ar_at[ar_head % QUEUE] % DEPTH];
+                            rresp[p*2+:2] <= ar_at[ar_head % QUEUE] >= FAULTY ? 2 : 0;
                             rlast[p] <= ar_left[ar_head % QUEUE] == 1;
                             ar_at[ar_head % QUEUE] = ar_at[ar_head % QUEUE] + 1;
                             ar_left[ar_head % QUEUE] = ar_left[ar_head % QUEUE] - 1;
@@ -139,11 +144,14 @@ module axi_memory #(
                             if (wlast[p] != (aw_left[aw_head % QUEUE] == 1)) broken[p] = broken[p] + 1;
                             words[aw_at[aw_head % QUEUE] % DEPTH] = wdata[p*W+:W];
                             written[p] = written[p] + 1;
+                            aw_fails = aw_fails || aw_at[aw_head % QUEUE] >= FAULTY;
                             aw_at[aw_head % QUEUE] = aw_at[aw_head % QUEUE] + 1;
                             aw_left[aw_head % QUEUE] = aw_left[aw_head % QUEUE] - 1;
                             if (aw_left[aw_head % QUEUE] == 0) begin
                                 aw_head = aw_head + 1;
                                 b_begin[b_tail % QUEUE] = cycle + LATENCY + random % (LATENCY + 1);
+                                b_fails[b_tail % QUEUE] = aw_fails;
+                                aw_fails = 0;
                                 b_tail = b_tail + 1;
                             end
                         end
@@ -156,6 +164,7 @@ module axi_memory #(
                     end
                     if (!bvalid[p] || bready[p]) begin
                         bvalid[p] <= b_head != b_tail && cycle >= b_begin[b_head % QUEUE];
+                        bresp[p*2+:2] <= b_fails[b_head % QUEUE] ? 2 : 0;
                         if (b_head != b_tail && cycle >= b_begin[b_head % QUEUE]) b_head = b_head + 1;
                     end
                     arready[p] <= ar_tail - ar_head < QUEUE - 2 && random[7:0] >= pause;
