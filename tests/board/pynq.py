@@ -6,9 +6,12 @@ The file that the environment variable FAKE_BOARD names may say:
 - `latency`: a frame comes out only when so many more have gone in; `seconds`: to wait for each frame;
 - `hang_after`: frames that come out before none does; `error_after`: before the receive channel reports an error;
 - `unsteady`: codes differ from frame to frame; `vanish`: a file to remove when the first frame has come out;
-- `busy`: a unit that has not finished.
+- `busy`: a unit that has not finished;
+- `accelerator`: the RTL accelerator in place of units: its `registers` and `magic`, `memories` (base to bytes),
+  `errors` (register to bits, once a frame has gone in), and `offset`, which moves buffers off the pages' boundaries.
 
-What is written to registers goes to a file of the same name with the suffix .log.
+What is written to registers goes to a file of the same name with the suffix .log; of an accelerator where its memories
+are and the sum of their bytes, when the first frame goes in.
 """
 
 import json
@@ -36,8 +39,8 @@ class Buffer(np.ndarray):
 def allocate(shape, dtype):
     buffer = np.full(shape, 0x55, dtype).view(Buffer)
     allocate.address += 0x1_0000_0000  # above 32 bits
-    buffer.device_address = allocate.address
-    allocate.memory[allocate.address] = buffer
+    buffer.device_address = allocate.address + BOARD.get("accelerator", {}).get("offset", 0)
+    allocate.memory[buffer.device_address] = buffer
     return buffer
 
 
@@ -52,15 +55,58 @@ class Accelerator:
         self.inside = []
         self.out = 0
         self.total = {}
+        self.core = Core(BOARD["accelerator"]) if "accelerator" in BOARD else None
 
     def ready(self):
         if set(self.total) != set(BOARD["units"]) or BOARD.get("hang_after", 1 << 30) <= self.out:
             return False
-        in_all = min(self.total.values())
+        in_all = min(self.total.values(), default=1 << 30)
         last = len(self.inside) >= in_all
         return self.out < min(len(self.inside), in_all) and (
             last or len(self.inside) > self.out + BOARD.get("latency", 0)
         )
+
+
+class Core:
+    """The RTL accelerator's registers."""
+
+    def __init__(self, description):
+        self.names = {offset: name for name, offset in description["registers"].items()}
+        self.memories, self.errors = description["memories"], description.get("errors", {})
+        digits = BOARD["fingerprint"]
+        self.values = dict.fromkeys(self.names.values(), 0)
+        self.values.update(
+            magic=description["magic"], fingerprint0=int(digits[:8], 16), fingerprint1=int(digits[8:], 16)
+        )
+        self.values.update({name: 15 for name in self.values if name.endswith("_errors")})  # of an earlier run
+        self.running = False
+
+    def read(self, offset):
+        return self.values[self.names[offset]]
+
+    def write(self, offset, value):
+        name = self.names[offset]
+        assert not self.running
+        assert name.endswith(("_base_low", "_base_high", "_errors")), name
+        assert 0 <= value < 1 << 32
+        self.values[name] = 0 if name.endswith("_errors") else value
+
+    def run(self):
+        """The first frame goes in."""
+        if self.running:
+            return
+        self.running = True
+        found = {}
+        for base, size in self.memories.items():
+            address = self.values[f"{base}_low"] | self.values[f"{base}_high"] << 32
+            start = max(first for first in allocate.memory if first <= address)
+            assert allocate.memory[start].flushed
+            content = allocate.memory[start][address - start : address - start + size]
+            found[base] = [address % 4096, len(content), int(content.astype(np.int64).sum())]
+        with FILE.with_suffix(".log").open("a") as log:
+            log.write(json.dumps(found) + "\n")
+        for name, bits in self.errors.items():
+            self.values[name] |= bits
 
 
 def result(frame, size):
@@ -99,6 +145,8 @@ class Channel:
         assert isinstance(buffer, Buffer)
         self.buffer, self.done = buffer, self.sends
         if self.sends:
+            if self.accelerator.core:
+                self.accelerator.core.run()
             self.accelerator.inside.append(np.array(buffer))
 
 
@@ -140,6 +188,8 @@ class Overlay:
     def __init__(self, path):
         accelerator = Accelerator()
         cores = {"dma": Dma(accelerator), "fingerprint": Fingerprint()}
+        if accelerator.core:
+            cores = {"dma": Dma(accelerator), "accelerator": accelerator.core}
         cores.update({name: Unit(name, accelerator) for name in BOARD["units"]})
         cores.pop(BOARD.get("no_core"), None)
         self.ip_dict = {name: {} for name in cores}

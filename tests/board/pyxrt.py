@@ -81,6 +81,7 @@ class ip:  # noqa: N801
             self.read_register, self.write_register = core.read_register, core.write_register
         else:
             core = Fingerprint() if name == "fingerprint" else Unit(name, card.accelerator)
-            assert name == "fingerprint" or name in BOARD["units"]
+            core = card.accelerator.core if name == "accelerator" else core
+            assert name in ("fingerprint", "accelerator") or name in BOARD["units"]
             self.read_register = core.read
             self.write_register = getattr(core, "write", None)

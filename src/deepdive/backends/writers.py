@@ -34,9 +34,12 @@ def writer(backend: str) -> Writer:
 
 
 def writers(backend: str) -> dict[str, Writer]:
-    """What fills a build's folders: the backend's project, and for the C++ one the runtime on the board."""
-    if backend != "hls":
-        return {backend: writer(backend)}
-    from deepdive.backends import host
+    """What fills a build's folders: the backend's project, and the runtime on the board."""
+    project = writer(backend)
+    if backend == "rtl":
+        from deepdive.backends.host.write_rtl import write_rtl_host
 
-    return {backend: writer(backend), "host": host.write_host}
+        return {backend: project, "host": write_rtl_host}
+    from deepdive.backends.host import write_host
+
+    return {backend: project, "host": write_host}

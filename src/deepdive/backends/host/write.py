@@ -1,4 +1,4 @@
-"""Writes the runtime of a C++ design: Python files that know no design, and one JSON file that says what it is."""
+"""Writes the runtime on the board: Python files that know no design, and one JSON file that says what it is."""
 
 from __future__ import annotations
 
@@ -26,15 +26,21 @@ sys.exit(main(sys.argv[1:]))
 
 
 def write_host(design: Design, net: QNet, folder: Path) -> None:
-    """Write the runtime into `folder`, which exists.
+    """Write the runtime of a C++ design into `folder`, which exists.
 
     ``network.json`` says shapes, units and fingerprint; ``weights/`` holds what units read from memory.
     """
+    codes = [unit_code(unit, net) for unit in design.units]
+    units = [{"name": code.name, "weights": write_weights(code, folder), "scratch": scratch(code)} for code in codes]
+    write_runtime(design, net, folder, {"units": units})
+
+
+def write_runtime(design: Design, net: QNet, folder: Path, hardware: dict[str, Any]) -> None:
+    """The files that know no design, and ``network.json``, in which `hardware` says how to reach the design."""
     with as_file(files("deepdive.backends.host")) as here:
         shutil.copytree(here / PACKAGE, folder / PACKAGE, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(here / "README.md", folder / "README.md")
     (folder / "run.py").write_text(RUN, encoding="utf-8")
-    codes = [unit_code(unit, net) for unit in design.units]
     description = {
         "format": 1,
         "network": net.name,
@@ -42,9 +48,7 @@ def write_host(design: Design, net: QNet, folder: Path) -> None:
         "clock_mhz": design.clock_mhz,
         "input": port(net.input, design.units[0].input),
         "output": port(net.output, design.units[-1].output),
-        "units": [
-            {"name": code.name, "weights": write_weights(code, folder), "scratch": scratch(code)} for code in codes
-        ],
+        **hardware,
         "frames_inside": sum(frames_inside(stage) for unit in design.units for stage in unit.stages),
         "labels": list(net.labels),
     }

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .device import Device
+from .device import DMA, FINGERPRINT, Device
 from .errors import HostError
 from .network import Network, read_frames, read_network
 from .power import HWMON, PowerMeter, find_sensors
@@ -29,7 +29,8 @@ def main(arguments: list[str]) -> int:
     try:
         network = read_network(FOLDER)
         frames = read_frames(options.frames, network.input)
-        device = open_device(options.api, options.bitstream or FOLDER / f"deepdive.{SUFFIXES[options.api]}")
+        bitstream = options.bitstream or FOLDER / f"deepdive.{SUFFIXES[options.api]}"
+        device = open_device(options.api, bitstream, network)
         check_fingerprint(device, network)
         meter = PowerMeter(find_sensors(options.hwmon))
         with meter:
@@ -43,9 +44,10 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def open_device(api: str, bitstream: Path) -> Device:
+def open_device(api: str, bitstream: Path, network: Network) -> Device:
     """Load the bitstream; only the library asked for is imported."""
-    return XrtDevice(bitstream) if api == "xrt" else PynqDevice(bitstream)
+    cores = (DMA, network.accelerator.core if network.accelerator else FINGERPRINT)
+    return XrtDevice(bitstream, cores) if api == "xrt" else PynqDevice(bitstream, cores)
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:

@@ -21,7 +21,10 @@ START, IDLE = 1, 4
 
 
 class Device(ABC):
-    """What a run needs of a board; `pynq_device` and `xrt_device` are two ways to it."""
+    """What a run needs of a board; `pynq_device` and `xrt_device` are two ways to it.
+
+    A device is made of a bitstream and the cores that must be in it.
+    """
 
     @abstractmethod
     def read(self, core: str, offset: int) -> int:

@@ -71,11 +71,55 @@ class Unit:
 
 
 @dataclass(frozen=True)
+class Memory:
+    """A region of external memory that the accelerator works on.
+
+    Parameters
+    ----------
+    base
+        The registers that take its address: ``<base>_low`` and ``<base>_high``.
+    file
+        What lies there in the beginning; None for nothing.
+    masters
+        Who reaches it; what went wrong stands in the register ``<master>_errors``.
+    """
+
+    name: str
+    base: str
+    size: int
+    file: Path | None
+    masters: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Accelerator:
+    """All units as one IP core.
+
+    Parameters
+    ----------
+    magic
+        What its first register holds.
+    registers
+        Offsets by name.
+    weight_streams
+        Ports that want weights over and over again.
+    """
+
+    core: str
+    magic: int
+    registers: dict[str, int]
+    memories: tuple[Memory, ...]
+    weight_streams: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Network:
     """What ``network.json`` says.
 
     Parameters
     ----------
+    units
+        IP cores of their own; none where there is an `accelerator`.
     frames_inside
         Frames that the units hold before the first one comes out.
     """
@@ -85,6 +129,7 @@ class Network:
     input: Port
     output: Port
     units: tuple[Unit, ...]
+    accelerator: Accelerator | None
     frames_inside: int
     labels: tuple[str, ...]
 
@@ -107,6 +152,7 @@ def read_network(folder: Path) -> Network:
                 )
                 for unit in values["units"]
             ),
+            accelerator=read_accelerator(values["accelerator"], folder) if "accelerator" in values else None,
             frames_inside=int(values["frames_inside"]),
             labels=tuple(values["labels"]),
         )
@@ -114,6 +160,22 @@ def read_network(folder: Path) -> Network:
         raise HostError(f"Cannot read '{path}': {error.strerror}; write the build folder again.") from None
     except (ValueError, KeyError, TypeError) as error:
         raise HostError(f"'{path}' is no description of a network ({error}); write the build folder again.") from None
+
+
+def read_accelerator(values: dict[str, Any], folder: Path) -> Accelerator:
+    """The accelerator in a description."""
+    memories = tuple(
+        Memory(
+            one["name"],
+            one["base"],
+            int(one["bytes"]),
+            folder / one["file"] if one["file"] else None,
+            tuple(one["masters"]),
+        )
+        for one in values["memories"]
+    )
+    registers = {name: int(offset) for name, offset in values["registers"].items()}
+    return Accelerator(values["core"], int(values["magic"]), registers, memories, tuple(values["weight_streams"]))
 
 
 def read_frames(path: Path, port: Port) -> np.ndarray:
@@ -134,3 +196,11 @@ def read_frames(path: Path, port: Port) -> np.ndarray:
     if frames.min() < low or frames.max() > high:
         raise HostError(f"'{path}' holds codes {frames.min()}..{frames.max()}; the network takes {low}..{high}.")
     return frames
+
+
+def read_weights(path: Path) -> np.ndarray:
+    """Bytes of a file of weights."""
+    try:
+        return np.fromfile(path, dtype=np.uint8)
+    except OSError as error:
+        raise HostError(f"Cannot read '{path}': {error.strerror}; copy the whole folder.") from None

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .device import DMA, FINGERPRINT, Device, check_files, failed_channel, missing_core
+from .device import DMA, Device, check_files, failed_channel, missing_core
 from .errors import HostError
 
 
@@ -18,6 +18,8 @@ class PynqDevice(Device):
     ----------
     bitstream
         A .bit file with its .hwh beside it.
+    cores
+        Names of cores that it must hold.
 
     Raises
     ------
@@ -27,7 +29,7 @@ class PynqDevice(Device):
         A bitstream that is not DeepDive's.
     """
 
-    def __init__(self, bitstream: Path) -> None:
+    def __init__(self, bitstream: Path, cores: tuple[str, ...]) -> None:
         check_files(bitstream, bitstream.with_suffix(".hwh"))
         try:
             import pynq
@@ -36,7 +38,7 @@ class PynqDevice(Device):
         self._allocate = pynq.allocate
         self._overlay = pynq.Overlay(str(bitstream))
         self._cores: dict[str, Any] = self._overlay.ip_dict
-        for name in (DMA, FINGERPRINT):
+        for name in cores:
             if name not in self._cores:
                 raise missing_core(bitstream, name)
         self._dma = getattr(self._overlay, DMA)

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from .accelerator import accelerator_fingerprint, check_memories, give_memories
 from .device import Device
-from .errors import HostError, RunFailed
-from .network import Network
+from .errors import RunFailed
+from .network import Network, read_weights
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Run:
 
 def check_fingerprint(device: Device, network: Network) -> None:
     """Refuse a bitstream of another network."""
-    found = device.fingerprint()
+    found = accelerator_fingerprint(device, network.accelerator) if network.accelerator else device.fingerprint()
     if found != network.fingerprint[:16]:
         raise RunFailed(
             f"The bitstream is of network {found}, this folder of '{network.name}' ({network.fingerprint[:16]}); "
@@ -64,12 +65,39 @@ def run_frames(device: Device, network: Network, frames: np.ndarray, rounds: int
     Raises
     ------
     RunFailed
-        When a frame does not come back in time, or a frame of a later round differs from that of the first.
+        When a frame does not come back in time, a frame of a later round differs from that of the first, or memory
+        answered the accelerator with an error.
     """
-    total = rounds * len(frames)
-    memory = load_memory(device, network)  # held until the end: memory that nobody holds is given back
+    held = prepare(device, network, rounds * len(frames))  # memory that nobody holds is given back
+    try:
+        run = feed(device, network, frames, rounds, limits)
+    except RunFailed:
+        check(device, network)
+        raise
+    check(device, network)
+    del held
+    return run
+
+
+def check(device: Device, network: Network) -> None:
+    """What the hardware itself says went wrong."""
+    if network.accelerator:
+        check_memories(device, network.accelerator)
+
+
+def prepare(device: Device, network: Network, total: int) -> Any:
+    """Give the hardware its memory, and start it if it waits for that; returns the memory."""
+    if network.accelerator:
+        return give_memories(device, network.accelerator)
+    memory = load_memory(device, network)
     for unit in network.units:
         device.start(unit.name, total, {name: int(buffer.device_address) for name, buffer in memory[unit.name].items()})
+    return memory
+
+
+def feed(device: Device, network: Network, frames: np.ndarray, rounds: int, limits: Limits) -> Run:
+    """Send all frames and collect what comes back."""
+    total = rounds * len(frames)
     in_flight = max(limits.in_flight, network.frames_inside + 1)
     sources = [device.allocate(network.input.stream_shape, network.input.dtype) for _ in range(in_flight)]
     target = device.allocate(network.output.stream_shape, network.output.dtype)
@@ -121,10 +149,7 @@ def load_memory(device: Device, network: Network) -> dict[str, dict[str, Any]]:
     loaded: dict[str, dict[str, Any]] = {unit.name: {} for unit in network.units}
     for unit in network.units:
         for weights in unit.weights:
-            try:
-                content = np.fromfile(weights.file, dtype=np.uint8)
-            except OSError as error:
-                raise HostError(f"Cannot read '{weights.file}': {error.strerror}; copy the whole folder.") from None
+            content = read_weights(weights.file)
             buffer = device.allocate(content.shape, np.uint8)
             buffer[...] = content
             buffer.flush()

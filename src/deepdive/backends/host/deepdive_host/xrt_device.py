@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from .device import DMA, FINGERPRINT, Device, check_files, failed_channel, missing_core
+from .device import DMA, Device, check_files, failed_channel, missing_core
 from .errors import HostError, RunFailed
 
 SEND, RECEIVE = 0x00, 0x30
@@ -49,6 +49,8 @@ class XrtDevice(Device):
     ----------
     bitstream
         An .xclbin file with the .hwh of the same system beside it, which knows the registers' names.
+    cores
+        Names of cores that it must hold.
 
     Raises
     ------
@@ -58,7 +60,7 @@ class XrtDevice(Device):
         A bitstream that is not DeepDive's, a DMA that does not come out of reset.
     """
 
-    def __init__(self, bitstream: Path) -> None:
+    def __init__(self, bitstream: Path, cores: tuple[str, ...]) -> None:
         check_files(bitstream, bitstream.with_suffix(".hwh"))
         try:
             import pyxrt
@@ -68,7 +70,7 @@ class XrtDevice(Device):
             raise HostError("This pyxrt has no class 'ip', through which registers are reached; install a newer XRT.")
         self._xrt = pyxrt
         self._registers = read_registers(bitstream.with_suffix(".hwh"))
-        for name in (DMA, FINGERPRINT):
+        for name in cores:
             if name not in self._registers:
                 raise missing_core(bitstream, name)
         self._device = pyxrt.device(0)
