@@ -1,15 +1,17 @@
-"""Designs with drawn foldings: any lanes, repacks anywhere, weights in every place; more than the compiler chooses."""
+"""Designs with drawn foldings: any lanes and padding, repacks anywhere, weights in every place; more than the compiler
+chooses."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from deepdive.compiler.design import Design
+from deepdive.compiler.padding import alike
 from deepdive.compiler.partition import partition
-from deepdive.compiler.plan import DENSE, JOINS, Operation
+from deepdive.compiler.plan import DENSE, JOINS, Operation, UnitPlan, Way, lanes_of
 from deepdive.hardware.boards import Board
 from deepdive.hardware.stages import Repack, Stage
 from deepdive.hardware.stream import Stream
@@ -18,13 +20,18 @@ from deepdive.qnet import QNet
 from deepdive.qnet.fingerprint import fingerprint
 
 
-def drawn_design(net: QNet, board: Board, seed: int, *, prefix: str = "") -> Design:
-    """The units of the compiler's partition, folded at random; `prefix` goes before the units' names."""
+def drawn_design(net: QNet, board: Board, seed: int, *, prefix: str = "", padded: float = 0.0) -> Design:
+    """The units of the compiler's partition, folded at random; `prefix` goes before the units' names.
+
+    `padded` is the share of the maps, of those that can be padded, that travel with a few channels more than they have.
+    """
     rng = np.random.default_rng(seed)
     units: list[Unit] = []
     stream: Stream | None = None
-    for plan in partition(net):
-        folder = Folder(rng, {plan.operations[0].inputs[0].name: stream} if stream else {})
+    plans = partition(net)
+    paddings = drawn_paddings(plans, rng, padded) if padded else {}
+    for plan in plans:
+        folder = Folder(rng, {plan.operations[0].inputs[0].name: stream} if stream else {}, paddings)
         stages = tuple(stage for operation in plan.operations for stage in folder.fold(operation))
         unit = Unit(
             name=f"{prefix}{plan.name}", kind=plan.kind, input_map=plan.input_map, blocks=plan.blocks, stages=stages
@@ -36,23 +43,36 @@ def drawn_design(net: QNet, board: Board, seed: int, *, prefix: str = "") -> Des
     )
 
 
-class Folder:
-    """Gives lanes to the operations of a unit, one after the other; `streams` are those written so far."""
+def drawn_paddings(plans: Sequence[UnitPlan], rng: np.random.Generator, share: float) -> dict[str, int]:
+    """Channels to add to edges, by name: one to four, for this share of the groups of edges that are padded alike."""
+    groups = alike([operation for plan in plans for operation in plan.operations])
+    drawn = [(edges, int(rng.integers(1, 5)) if rng.random() < share else 0) for edges in groups]
+    return {edge.name: padding for edges, padding in drawn for edge in edges}
 
-    def __init__(self, rng: np.random.Generator, streams: dict[str, Stream]) -> None:
+
+class Folder:
+    """Gives lanes to the operations of a unit, one after the other.
+
+    `streams` are those written so far, `paddings` the channels added to edges, by name.
+    """
+
+    def __init__(
+        self, rng: np.random.Generator, streams: dict[str, Stream], paddings: Mapping[str, int] | None = None
+    ) -> None:
         self.rng = rng
         self.streams = streams
+        self.paddings = paddings or {}
 
     def fold(self, operation: Operation) -> Iterator[Stage]:
         """The operation's stage, after repacks of its inputs."""
         inputs = []
         for edge in operation.inputs:
-            inputs.append(self.streams.get(edge.name) or edge.stream(self.pick(divisors(edge.channels))))
+            inputs.append(self.streams.get(edge.name) or edge.stream(Way(self.pick(lanes_of(edge.channels)))))
         lanes = [stream.lanes for stream in inputs]
         if operation.kind in JOINS:
             lanes = [math.gcd(*lanes)] * 2
         elif inputs[0].taps == 1 and self.rng.random() < 0.4:
-            lanes = [self.pick([n for n in divisors(inputs[0].channels) if n % lanes[0] == 0 or lanes[0] % n == 0])]
+            lanes = [self.pick([n for n in lanes_of(inputs[0].channels) if n % lanes[0] == 0 or lanes[0] % n == 0])]
         for index, (stream, wanted) in enumerate(zip(inputs, lanes, strict=True)):
             if wanted != stream.lanes:
                 inputs[index] = stream.model_copy(update={"name": f"{stream.name}_packed", "lanes": wanted})
@@ -64,22 +84,20 @@ class Folder:
         """The operation's stage; a dense one multiplies and writes at any parallelism its requantizers can follow."""
         lanes, folding = inputs[0].lanes, {}
         if operation.kind in DENSE:
-            channels = operation.outputs[0].channels
-            lanes = self.pick(divisors(channels))
-            turns = [n for n in divisors(channels // lanes) if n <= inputs[0].groups]
+            channels = operation.outputs[0].channels + self.paddings.get(operation.outputs[0].name, 0)
+            lanes = self.pick(lanes_of(channels))
+            turns = [n for n in lanes_of(channels // lanes) if n <= inputs[0].groups]
             folding["out_parallel"] = lanes * self.pick(turns)
             folding["weights"] = ("on_chip", "distributed", "external")[self.rng.integers(3)]
         if operation.kind == "depthwise":
             folding["fabric"] = bool(self.rng.integers(2))
-        outputs = tuple(edge.stream(lanes, depth=int(self.rng.integers(2, 65))) for edge in operation.outputs)
+        outputs = tuple(
+            edge.stream(Way(lanes, self.paddings.get(edge.name, 0)), depth=int(self.rng.integers(2, 65)))
+            for edge in operation.outputs
+        )
         self.streams.update((stream.name, stream) for stream in outputs)
         return operation.stage(inputs, outputs, folding)
 
-    def pick(self, numbers: list[int]) -> int:
+    def pick(self, numbers: Sequence[int]) -> int:
         """One of `numbers`."""
         return numbers[self.rng.integers(len(numbers))]
-
-
-def divisors(number: int) -> list[int]:
-    """All divisors, ascending."""
-    return [n for n in range(1, number + 1) if number % n == 0]

@@ -190,10 +190,11 @@ def operator_networks(kind: str) -> st.SearchStrategy[QNet]:
 
 
 @st.composite
-def separable_networks(draw: st.DrawFn, excited: bool = False) -> QNet:
+def separable_networks(draw: st.DrawFn, excited: bool = False, prime: bool = False) -> QNet:
     """Small networks of all shapes: up to three bodies, kernels 3, 5 and 7, strides 1 and 2, 2 to 8 bits.
 
-    With `excited` the bodies are those of MobileNetV3 and EfficientNet: squeeze-excite and tables.
+    With `excited` the bodies are those of MobileNetV3 and EfficientNet: squeeze-excite and tables. With `prime` only one
+    lane or all of them divide the channels.
     """
     formats = Numbers(
         bits=draw(st.integers(2, 8)),
@@ -202,11 +203,11 @@ def separable_networks(draw: st.DrawFn, excited: bool = False) -> QNet:
         mult_bits=draw(st.integers(4, 16)),
         per_channel=draw(st.booleans()),
     )
-    channels = st.integers(1, 6)
+    channels = st.sampled_from([2, 3, 5, 7, 11, 13]) if prime else st.integers(1, 6)
     block = st.builds(
         Block,
         channels=channels,
-        expand=st.integers(1, 3),
+        expand=st.just(1) if prime else st.integers(1, 3),
         kernel=st.sampled_from([3, 5, 7]),
         stride=st.integers(1, 2),
         squeeze=st.integers(1, 4) if excited else st.just(0),

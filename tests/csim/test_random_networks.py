@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -41,10 +42,13 @@ NETWORKS: dict[str, tuple[st.SearchStrategy[QNet], int]] = {
     "pool": (OPERATOR_NETWORKS["GlobalAvgPool"](), 8),
     "separable": (separable_networks(), 10),
     "excited": (separable_networks(excited=True), 6),
+    "padded": (separable_networks(prime=True), 8),
+    "padded and excited": (separable_networks(excited=True, prime=True), 6),
     "shared": (separable_networks(), 12),
     "shared and excited": (separable_networks(excited=True), 6),
 }
-"""What to draw, and how many of them go into one batch; bodies of "shared" ones run on shared units, if they can."""
+"""What to draw, and how many of them go into one batch. Every map of "padded" ones travels with more channels than it
+has, and a few of the others'; bodies of "shared" ones run on shared units, if they can."""
 
 
 @pytest.mark.slow
@@ -63,7 +67,10 @@ def test_every_unit_equals_the_reference(kind: str) -> None:
     )
     @given(st.lists(st.tuples(strategy, SEEDS, st.integers(1, 3)), min_size=count, max_size=count))
     def check(drawn: list[tuple[QNet, int, int]]) -> None:
-        draw = drawn_shared_design if kind.startswith("shared") else drawn_design
+        shared = kind.startswith("shared")
+        draw = (
+            drawn_shared_design if shared else partial(drawn_design, padded=1.0 if kind.startswith("padded") else 0.3)
+        )
         cases = [drawn_case(draw, index, *choice) for index, choice in enumerate(drawn)]
         with tempfile.TemporaryDirectory() as folder:
             check_cases(cases, Path(folder))

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from deepdive.backends.verilog import write_project
+from deepdive.compiler import padding
 from deepdive.compiler.compile import compile as compile_network
 from deepdive.compiler.design import Design
 from deepdive.errors import CheckFailed, DeepDiveError
@@ -140,6 +141,21 @@ def test_drawn_networks(tmp_path_factory: pytest.TempPathFactory, net: QNet) -> 
     folder = tmp_path_factory.mktemp("drawn")
     write_project(design, net, folder)
     program = compile_simulator(folder, design, jobs=1, optimize="-O0")
+    images = random_codes(net, FRAMES)
+    for how in (Run(FRAMES), Run(FRAMES, 4, 90, 90)):
+        check(net, simulate(program, design, net, images, how), images)
+
+
+def test_prime_channels_padded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every map between head and classifier travels with more channels than it has."""
+    monkeypatch.setattr(padding, "paddings", lambda channels: (channels % 3 + 1,))
+    plan = Separable(12, 10, (5, 7), (Block(7, expand=1, squeeze=3, tables=True),), features=11, classes=3)
+    net = plan.build(2)
+    design = compile_network(net, board="zcu102", objective="min-resources", target_fps=20_000, sharing="never")
+    assert all(stream.padding for unit in design.units[1:-1] for stream in (unit.input, unit.output))
+    assert design.macs == net.macs()
+    write_project(design, net, tmp_path)
+    program = compile_simulator(tmp_path, design, jobs=1, optimize="-O0")
     images = random_codes(net, FRAMES)
     for how in (Run(FRAMES), Run(FRAMES, 4, 90, 90)):
         check(net, simulate(program, design, net, images, how), images)

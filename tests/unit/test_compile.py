@@ -17,7 +17,7 @@ from deepdive.compiler.compile import compile
 from deepdive.compiler.design import Design
 from deepdive.compiler.folding import Folder, Site
 from deepdive.compiler.partition import partition
-from deepdive.compiler.plan import JOINS
+from deepdive.compiler.plan import JOINS, Way
 from deepdive.compiler.search import NO_ROOM, REPACK_PRICE, Choice, Question
 from deepdive.errors import CheckFailed, DeepDiveError
 from deepdive.hardware.boards import Board, load_board
@@ -32,8 +32,8 @@ def check(net: QNet, design: Design, budget: Budget = Budget()) -> None:  # noqa
     assert [block for unit in design.units for block in unit.blocks] == [node.name for node in net.nodes]
     nodes = {node.name: node for node in net.nodes}
     for unit in design.units:
-        assert unit.output.shape == nodes[unit.output_map].output.shape
-        assert unit.input.shape == net.maps[unit.input_map].shape
+        for stream, wanted in ((unit.output, nodes[unit.output_map].output), (unit.input, net.maps[unit.input_map])):
+            assert (stream.height, stream.width, stream.map_channels) == wanted.shape
     assert design.macs == net.macs()
     limits = budget.limits(design.board, design.clock_mhz, design.frame_interval_cycles)
     assert excess(usage(design.units), limits) == {}
@@ -189,24 +189,22 @@ def brute_force(folder: Folder, interval: int, prices: np.ndarray) -> list[float
     totals: list[float] = []
     per_stage = [np.flatnonzero(found.intervals <= interval) for found in search.stages]
     for rows in itertools.product(*per_stage):
-        lanes: dict[str, int] = {}
+        ways: dict[str, Way] = {}
         price = 0.0
         for operation, found, row in zip(search.operations, search.stages, rows, strict=True):
-            want = operation.inputs[0].lanes[found.lanes_in[row]]
+            want = operation.inputs[0].ways[found.ways_in[row]]
             for edge in operation.inputs:
-                have = lanes.get(edge.name, want)
+                have = ways.get(edge.name, want)
                 if have != want:
                     repack = search.repacks[edge.name]
-                    at = (repack.lanes_in == edge.lanes.index(have)) & (repack.lanes_out == edge.lanes.index(want))
+                    at = (repack.ways_in == edge.ways.index(have)) & (repack.ways_out == edge.ways.index(want))
                     at &= repack.intervals <= interval
                     price += min(repack.costs[at] @ prices, default=np.inf) + REPACK_PRICE
             price += float(found.costs[row] @ prices)
             if operation.kind in JOINS:
-                at_lanes = operation.inputs[0].lanes.index(want)
-                price += sum(
-                    float(search.fifos(edge, NO_ROOM, operation)[at_lanes] @ prices) for edge in operation.inputs
-                )
-            lanes.update({edge.name: edge.lanes[found.lanes_out[row]] for edge in operation.outputs})
+                place = operation.inputs[0].ways.index(want)
+                price += sum(float(search.fifos(edge, NO_ROOM, operation)[place] @ prices) for edge in operation.inputs)
+            ways.update({edge.name: edge.ways[found.ways_out[row]] for edge in operation.outputs})
         totals.append(price)
     return totals
 
@@ -219,7 +217,7 @@ def test_costs_of_the_search_are_those_of_the_units() -> None:
     folding = folder.search.cheapest(Question(1024, prices, folder.skips(1024)))
     assert folding is not None
     assert all(isinstance(choice, Choice) for choice in folding.choices)
-    used = usage(build_units(plans, folding.choices))
+    used = usage(build_units(folder.plans, folding.choices))
     costs = dict(zip(KINDS, folding.costs, strict=True))
     assert used["dsp"] == costs["dsp"]
     # The search knows the FIFOs' depths only nearly, and counts the image's FIFO, which no unit owns.

@@ -9,6 +9,7 @@ from deepdive.compiler.budget import KINDS, Budget
 from deepdive.compiler.compile import SLOWEST, Compiler, make_site
 from deepdive.compiler.folding import Folder
 from deepdive.compiler.options import Options
+from deepdive.compiler.plan import Way
 from deepdive.errors import CheckFailed
 from deepdive.hardware.boards import Board, load_board
 from deepdive.qnet import FeatureMap, QNet
@@ -42,33 +43,33 @@ def undominated(costs: np.ndarray) -> np.ndarray:
 def all_costs(folder: Folder, interval: int) -> np.ndarray:
     """What every folding of a chain that keeps the interval costs, but for those that another beats in everything."""
     search = folder.search
-    alive: dict[int, np.ndarray] = {lanes: np.zeros((1, len(KINDS))) for lanes in search.operations[0].inputs[0].lanes}
+    alive = {way: np.zeros((1, len(KINDS))) for way in search.operations[0].inputs[0].ways}
     for operation, found in zip(search.operations, search.stages, strict=True):
         (source,), (target,) = operation.inputs, operation.outputs
         arrived = alive
         if source.taps == 1:
-            arrived = joined(alive, moves(search.repacks[source.name], source.lanes, source.lanes, interval))
-            for lanes, costs in alive.items():
-                arrived[lanes] = np.concatenate([arrived[lanes], costs]) if lanes in arrived else costs
-        alive = joined(arrived, moves(found, source.lanes, target.lanes, interval))
+            arrived = joined(alive, moves(search.repacks[source.name], source.ways, source.ways, interval))
+            for way, costs in alive.items():
+                arrived[way] = np.concatenate([arrived[way], costs]) if way in arrived else costs
+        alive = joined(arrived, moves(found, source.ways, target.ways, interval))
     return np.concatenate(list(alive.values())) if alive else np.empty((0, len(KINDS)))
 
 
 def moves(
-    found: Options, lanes_in: tuple[int, ...], lanes_out: tuple[int, ...], interval: int
-) -> list[tuple[int, int, np.ndarray]]:
-    """(lanes in, lanes out, cost) of every option that keeps the interval."""
+    found: Options, ways_in: tuple[Way, ...], ways_out: tuple[Way, ...], interval: int
+) -> list[tuple[Way, Way, np.ndarray]]:
+    """(way in, way out, cost) of every option that keeps the interval."""
     rows = np.flatnonzero(found.intervals <= interval)
-    return [(lanes_in[found.lanes_in[r]], lanes_out[found.lanes_out[r]], found.costs[r]) for r in rows]
+    return [(ways_in[found.ways_in[r]], ways_out[found.ways_out[r]], found.costs[r]) for r in rows]
 
 
-def joined(alive: dict[int, np.ndarray], steps: list[tuple[int, int, np.ndarray]]) -> dict[int, np.ndarray]:
-    """Costs by lanes after one more operation."""
-    after: dict[int, list[np.ndarray]] = {}
-    for lanes_in, lanes_out, cost in steps:
-        if lanes_in in alive:
-            after.setdefault(lanes_out, []).append(alive[lanes_in] + cost)
-    return {lanes: undominated(np.concatenate(costs)) for lanes, costs in after.items()}
+def joined(alive: dict[Way, np.ndarray], steps: list[tuple[Way, Way, np.ndarray]]) -> dict[Way, np.ndarray]:
+    """Costs by way after one more operation."""
+    after: dict[Way, list[np.ndarray]] = {}
+    for way_in, way_out, cost in steps:
+        if way_in in alive:
+            after.setdefault(way_out, []).append(alive[way_in] + cost)
+    return {way: undominated(np.concatenate(costs)) for way, costs in after.items()}
 
 
 @pytest.mark.parametrize("weight_bits", [4, 8])

@@ -77,9 +77,9 @@ def test_bursts_by_hand() -> None:
     x, y, z = (Edge(name, 4, 4, channels, 8, False) for name, channels in (("x", 16), ("y", 36), ("z", 36)))
     dense, repack = Operation("pointwise", "dense", (x,), (y,)), Operation("repack", "repack", (y,), (z,))
     lanes = {"x": 1, "y": 2, "z": 1}
-    assert bursts([dense, repack], lambda edge: edge.channels // lanes[edge.name], {"dense": 18}) == {"y": 9}
+    assert bursts([dense, repack], lambda edge: edge.channels // lanes[edge.name], {"dense": 9}) == {"y": 9}
     wider = {**lanes, "z": 4}
-    assert bursts([dense, repack], lambda edge: edge.channels // wider[edge.name], {"dense": 18}) == {}
+    assert bursts([dense, repack], lambda edge: edge.channels // wider[edge.name], {"dense": 9}) == {}
 
 
 @pytest.mark.parametrize("slower", [1.0, 1.25, 1.5625, 2.5])

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from deepdive.compiler.fifos import Room, bursts, input_depth, rooms
-from deepdive.compiler.plan import JOINS, Operation, UnitPlan, renamed
+from deepdive.compiler.plan import JOINS, Operation, UnitPlan, Way, renamed
 from deepdive.compiler.search import NO_ROOM, Choice
 from deepdive.hardware.stages import AnyStage
 from deepdive.hardware.stream import Stream
@@ -34,7 +34,7 @@ def skip_rooms(plans: Sequence[UnitPlan], choices: Iterable[Choice]) -> dict[str
     """Room in front of the joins of a folding, by the plans' names of the edges, whatever repack stands between."""
     choice = iter(choices)
     folded = [pair for plan in plans for pair in with_repacks(plan, choice)]
-    wanted = wanted_rooms(folded, all_lanes(folded))
+    wanted = wanted_rooms(folded, all_ways(folded))
     planned = [operation for plan in plans for operation in plan.operations if operation.kind in JOINS]
     joins = [operation for operation, _ in folded if operation.kind in JOINS]
     return {
@@ -65,34 +65,38 @@ def with_repacks(plan: UnitPlan, choices: Iterable[Choice]) -> Iterable[tuple[Op
         yield replace(operation, inputs=tuple(inputs)), how
 
 
-def all_lanes(folded: Sequence[tuple[Operation, Choice]]) -> dict[str, int]:
-    """Lanes of every stream by name."""
-    lanes: dict[str, int] = {}
+def all_ways(folded: Sequence[tuple[Operation, Choice]]) -> dict[str, Way]:
+    """The way of every stream by name."""
+    ways: dict[str, Way] = {}
     for operation, how in folded:
-        lanes.update({edge.name: count for edge, count in zip(operation.inputs, how.taken, strict=True)})
-        lanes.update({edge.name: count for edge, count in zip(operation.outputs, how.given, strict=True)})
-    return lanes
+        ways.update({edge.name: way for edge, way in zip(operation.inputs, how.taken, strict=True)})
+        ways.update({edge.name: way for edge, way in zip(operation.outputs, how.given, strict=True)})
+    return ways
 
 
-def wanted_rooms(folded: Sequence[tuple[Operation, Choice]], lanes: dict[str, int]) -> dict[str, Room]:
-    """What the FIFOs must hold at these lanes."""
-    return rooms([operation for operation, _ in folded], lambda edge: edge.channels // lanes[edge.name])
+def wanted_rooms(folded: Sequence[tuple[Operation, Choice]], ways: dict[str, Way]) -> dict[str, Room]:
+    """What the FIFOs must hold."""
+    return rooms([operation for operation, _ in folded], lambda edge: edge.groups(ways[edge.name]))
 
 
 def all_streams(folded: Sequence[tuple[Operation, Choice]]) -> dict[str, Stream]:
-    """Every stream by name, with lanes and the depth that its reader asks for."""
-    lanes = all_lanes(folded)
-    wanted = wanted_rooms(folded, lanes)
-    parallel = {operation.name: how.folding.get("out_parallel", 0) for operation, how in folded}
-    rows = bursts([operation for operation, _ in folded], lambda edge: edge.channels // lanes[edge.name], parallel)
+    """Every stream by name, with its way and the depth that its reader asks for."""
+    ways = all_ways(folded)
+    wanted = wanted_rooms(folded, ways)
+    parallel = {
+        operation.name: how.folding["out_parallel"] // how.given[0].lanes
+        for operation, how in folded
+        if "out_parallel" in how.folding
+    }
+    rows = bursts([operation for operation, _ in folded], lambda edge: edge.groups(ways[edge.name]), parallel)
     streams: dict[str, Stream] = {}
     for operation, how in folded:
         for edge in operation.inputs:
-            groups = edge.channels // lanes[edge.name]
-            depth = input_depth(edge, groups, wanted.get(edge.name, NO_ROOM), operation, how.folding)
-            streams[edge.name] = edge.stream(lanes[edge.name], depth + rows.get(edge.name, 0))
+            way = ways[edge.name]
+            depth = input_depth(edge, edge.groups(way), wanted.get(edge.name, NO_ROOM), operation, how.folding)
+            streams[edge.name] = edge.stream(way, depth + rows.get(edge.name, 0))
         for edge in operation.outputs:
-            streams.setdefault(edge.name, edge.stream(lanes[edge.name]))
+            streams.setdefault(edge.name, edge.stream(ways[edge.name]))
     return streams
 
 

@@ -122,14 +122,14 @@ def input_depth(edge: Edge, groups: int, room: Room, reader: Operation, folding:
 
 
 def bursts(operations: Sequence[Operation], groups: Groups, parallel: Mapping[str, int]) -> dict[str, int]:
-    """Beats that come in a row, for the edges where they wait; `parallel` gives the outputs at once of dense ones."""
+    """Beats that come in a row, for the edges where they wait; `parallel` gives the beats at once of dense ones."""
     rows: dict[str, int] = {}
     wanted: dict[str, int] = {}
     for operation in operations:
         row = max(rows.get(edge.name, 0) for edge in operation.inputs)
         source, target = operation.inputs[0], operation.outputs[0]
         if operation.kind in DENSE:
-            row = parallel[operation.name] * groups(target) // target.channels
+            row = parallel[operation.name]
         elif operation.kind == "repack":
             if groups(target) > groups(source) and row > 1:
                 wanted[source.name] = row

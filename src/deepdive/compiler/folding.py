@@ -18,6 +18,7 @@ from deepdive.compiler.budget import KINDS, Budget, excess, usage
 from deepdive.compiler.build import build_units, skip_rooms
 from deepdive.compiler.fifos import Room, early_pixels, rooms
 from deepdive.compiler.options import Limits
+from deepdive.compiler.padding import padded
 from deepdive.compiler.placement import place
 from deepdive.compiler.plan import DENSE, Edge, Operation, UnitPlan
 from deepdive.compiler.search import Question, Search
@@ -57,8 +58,8 @@ class Folder:
     """Folds one network on one site, at any frame interval between `fastest` and `slowest`."""
 
     def __init__(self, plans: Sequence[UnitPlan], site: Site, fastest: int, slowest: int) -> None:
-        self.plans, self.site = tuple(plans), site
-        self.operations = tuple(operation for plan in plans for operation in plan.operations)
+        self.plans, self.site = padded(plans), site
+        self.operations = tuple(operation for plan in self.plans for operation in plan.operations)
         early = {name: Room(early=pixels) for name, pixels in early_pixels(self.operations).items()}
         limits = Limits(fastest, slowest, site.board.memory.port_bits)
         self.search = Search(self.operations, limits, early)
@@ -164,7 +165,7 @@ class Folder:
 
         def groups(edge: Edge) -> int:
             pixels = edge.height * edge.width
-            return next((edge.channels // n for n in edge.lanes if pixels * edge.channels // n <= interval), 1)
+            return next((edge.groups(way) for way in edge.ways if pixels * edge.groups(way) <= interval), 1)
 
         return rooms(self.operations, groups)
 

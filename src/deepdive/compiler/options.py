@@ -11,7 +11,7 @@ import numpy as np
 
 from deepdive.compiler.budget import KINDS
 from deepdive.compiler.fifos import Room, input_depth
-from deepdive.compiler.plan import DENSE, JOINS, Edge, Operation
+from deepdive.compiler.plan import DENSE, JOINS, Edge, Operation, Way, lanes_of
 from deepdive.hardware.resources import Resources
 from deepdive.hardware.stages import Dense, Stage
 from deepdive.hardware.stream import Stream
@@ -29,8 +29,8 @@ class Options:
 
     Parameters
     ----------
-    lanes_in, lanes_out
-        Index of the number of lanes among the edge's divisors, int (n,).
+    ways_in, ways_out
+        Index of the way among the edge's ways, int (n,).
     intervals
         Clock cycles a frame, int64 (n,); times `hurry` when the operation is in one.
     costs
@@ -39,8 +39,8 @@ class Options:
         What the stage's other fields must be.
     """
 
-    lanes_in: np.ndarray
-    lanes_out: np.ndarray
+    ways_in: np.ndarray
+    ways_out: np.ndarray
     intervals: np.ndarray
     costs: np.ndarray
     foldings: tuple[Mapping[str, Any], ...]
@@ -71,12 +71,12 @@ def options(operation: Operation, limits: Limits, room: Room, *, external: bool 
         With the weights of a dense stage in external memory.
     """
     rows = [
-        (lanes_in, lanes_out, operation.hurry * stage.interval_cycles, cost(stage, operation, folding, room), folding)
-        for lanes_in, lanes_out, folding, stage in candidates(operation, limits, external)
+        (way_in, way_out, operation.hurry * stage.interval_cycles, cost(stage, operation, folding, room), folding)
+        for way_in, way_out, folding, stage in candidates(operation, limits, external)
     ]
     return Options(
-        lanes_in=np.array([row[0] for row in rows], dtype=np.intp),
-        lanes_out=np.array([row[1] for row in rows], dtype=np.intp),
+        ways_in=np.array([row[0] for row in rows], dtype=np.intp),
+        ways_out=np.array([row[1] for row in rows], dtype=np.intp),
         intervals=np.array([row[2] for row in rows], dtype=np.int64),
         costs=np.array([row[3] for row in rows], dtype=np.float64).reshape(len(rows), len(KINDS)),
         foldings=tuple(row[4] for row in rows),
@@ -94,8 +94,8 @@ def cost(stage: Stage, operation: Operation, folding: Mapping[str, Any], room: R
 
 
 def fifo_costs(edge: Edge, room: Room, reader: Operation) -> np.ndarray:
-    """Cost of the FIFO in front of a join for every number of lanes: float64 (lanes, len(KINDS))."""
-    streams = [edge.stream(lanes) for lanes in edge.lanes]
+    """Cost of the FIFO in front of a join for every way of the edge: float64 (ways, len(KINDS))."""
+    streams = [edge.stream(way) for way in edge.ways]
     depths = [input_depth(edge, stream.groups, room, reader, NO_FOLDING) for stream in streams]
     deep = [stream.model_copy(update={"depth": depth}) for stream, depth in zip(streams, depths, strict=True)]
     return np.array([vector(stream.resources) for stream in deep], dtype=np.float64)
@@ -106,43 +106,49 @@ def vector(used: Resources, external_bytes: int = 0) -> list[float]:
     return [used.dsp, used.lut, used.ff, used.bram36, float(external_bytes > 0), external_bytes]
 
 
-def usable_lanes(edge: Edge, limits: Limits) -> Iterator[tuple[int, int]]:
-    """(index, lanes) of beats that are neither too wide, nor too many for the slowest interval, nor far too few."""
-    for index, lanes in enumerate(edge.lanes):
-        beats = edge.height * edge.width * edge.channels // lanes
-        narrow = lanes * edge.taps * edge.bits <= MAX_BEAT_BITS
-        if narrow and beats <= limits.slowest and (lanes <= 16 or 64 * beats >= limits.fastest):
-            yield index, lanes
+def usable_ways(edge: Edge, limits: Limits) -> Iterator[tuple[int, Way]]:
+    """(index, way) of beats that are neither too wide, nor too many for the slowest interval, nor far too few."""
+    for index, way in enumerate(edge.ways):
+        beats = edge.height * edge.width * edge.groups(way)
+        narrow = way.lanes * edge.taps * edge.bits <= MAX_BEAT_BITS
+        if narrow and beats <= limits.slowest and (way.lanes <= 16 or 64 * beats >= limits.fastest):
+            yield index, way
 
 
 def candidates(
     operation: Operation, limits: Limits, external: bool
 ) -> Iterator[tuple[int, int, Mapping[str, Any], Stage]]:
-    """(lanes in, lanes out, folding, stage) of every folding within the limits."""
+    """(way in, way out, folding, stage) of every folding within the limits."""
     source, target = operation.inputs[0], operation.outputs[0]
     for stage in operation.choices:
         if stage.interval_cycles <= limits.slowest:
-            lanes_in, lanes_out = stage.inputs[0].lanes, stage.outputs[0].lanes
-            yield source.lanes.index(lanes_in), target.lanes.index(lanes_out), finished(stage), stage
+            ends = Way(stage.inputs[0].lanes), Way(stage.outputs[0].lanes)
+            yield source.ways.index(ends[0]), target.ways.index(ends[1]), finished(stage), stage
     if operation.choices:
         return
-    sources, targets = list(usable_lanes(source, limits)), list(usable_lanes(target, limits))
+    sources, targets = list(usable_ways(source, limits)), list(usable_ways(target, limits))
     if operation.kind in DENSE:
-        for (i, lanes_in), (o, lanes_out) in product(sources, targets):
-            yield from dense_candidates(operation, limits, (i, lanes_in), (o, lanes_out), external)
+        for read, written in product(sources, targets):
+            yield from dense_candidates(operation, limits, read, written, external)
         return
     alike = operation.kind != "repack"
-    for (i, lanes_in), (o, lanes_out) in product(sources, targets):
-        if (lanes_in == lanes_out) != alike or (lanes_in % lanes_out and lanes_out % lanes_in):
+    for (i, way_in), (o, way_out) in product(sources, targets):
+        if (way_in == way_out) != alike or not repackable(way_in, way_out):
             continue
-        if any(lanes_in not in edge.lanes for edge in operation.inputs):
+        if any(way_in not in edge.ways for edge in operation.inputs):
             continue
-        inputs = tuple(edge.stream(lanes_in) for edge in operation.inputs)
-        stage = operation.stage(inputs, tuple(edge.stream(lanes_out) for edge in operation.outputs), NO_FOLDING)
+        inputs = tuple(edge.stream(way_in) for edge in operation.inputs)
+        stage = operation.stage(inputs, tuple(edge.stream(way_out) for edge in operation.outputs), NO_FOLDING)
         if operation.hurry * stage.interval_cycles <= limits.slowest:
             yield i, o, NO_FOLDING, stage
             if operation.kind == "depthwise":
                 yield i, o, FABRIC, stage.model_copy(update=FABRIC)
+
+
+def repackable(before: Way, after: Way) -> bool:
+    """Whether a repack leads from one way to the other, or none is needed."""
+    whole = not (before.lanes % after.lanes and after.lanes % before.lanes)
+    return whole and before.padding == after.padding
 
 
 def finished(stage: Stage) -> Mapping[str, Any]:
@@ -151,13 +157,13 @@ def finished(stage: Stage) -> Mapping[str, Any]:
 
 
 def dense_candidates(
-    operation: Operation, limits: Limits, lanes_in: tuple[int, int], lanes_out: tuple[int, int], external: bool
+    operation: Operation, limits: Limits, way_in: tuple[int, Way], way_out: tuple[int, Way], external: bool
 ) -> Iterator[tuple[int, int, Mapping[str, Any], Stage]]:
-    """Foldings of a dense stage between given lanes: how many outputs at once."""
+    """Foldings of a dense stage between given ways: how many outputs at once."""
     (source,), (target,) = operation.inputs, operation.outputs
-    read, written = source.stream(lanes_in[1]), target.stream(lanes_out[1])
-    steps = target.height * target.width * read.groups * target.channels
-    for parallel in target.lanes:
+    read, written = source.stream(way_in[1]), target.stream(way_out[1])
+    steps = target.height * target.width * read.groups * written.channels
+    for parallel in lanes_of(written.channels):
         interval = operation.hurry * steps // parallel
         if parallel % written.lanes or parallel > read.groups * written.lanes or interval > limits.slowest:
             continue
@@ -166,6 +172,6 @@ def dense_candidates(
         assert isinstance(stage, Dense)
         if external and stage.weight_word_bits > limits.port_bits:
             return
-        yield lanes_in[0], lanes_out[0], folding, stage
+        yield way_in[0], way_out[0], folding, stage
         if 2 * interval < limits.fastest:
             return

@@ -63,7 +63,7 @@ def possible(folding: Folding, operations: Sequence[Operation]) -> Iterator[Move
 
 def stage_cost(operation: Operation, how: Choice, weights: str) -> np.ndarray:
     """Cost of a dense stage with its weights in a place, but for the room in its FIFO, which stays the same."""
-    inputs = tuple(edge.stream(lanes) for edge, lanes in zip(operation.inputs, how.taken, strict=True))
-    outputs = tuple(edge.stream(lanes) for edge, lanes in zip(operation.outputs, how.given, strict=True))
+    inputs = tuple(edge.stream(way) for edge, way in zip(operation.inputs, how.taken, strict=True))
+    outputs = tuple(edge.stream(way) for edge, way in zip(operation.outputs, how.given, strict=True))
     folding = {**how.folding, "weights": weights}
     return np.array(cost(operation.stage(inputs, outputs, folding), operation, folding, NO_ROOM))

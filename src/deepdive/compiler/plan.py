@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from deepdive.hardware.stages import (
     AnyStage,
@@ -60,15 +60,31 @@ JOINS = ("add", "channel_scale", "concat")
 """Operations that read two edges, at the same lanes."""
 
 
+class Way(NamedTuple):
+    """How an edge can travel: `lanes` channels a beat, after `padding` channels were added to the map's."""
+
+    lanes: int
+    padding: int = 0
+
+
 @cache
 def lanes_of(channels: int) -> tuple[int, ...]:
     """Every number of lanes that divides the channels, ascending."""
     return tuple(n for n in range(1, channels + 1) if channels % n == 0)
 
 
+@cache
+def ways_of(channels: int, paddings: tuple[int, ...]) -> tuple[Way, ...]:
+    """Every number of lanes that divides the channels with one of the paddings, ascending."""
+    return tuple(sorted(Way(lanes, padding) for padding in paddings for lanes in lanes_of(channels + padding)))
+
+
 @dataclass(frozen=True)
 class Edge:
-    """A stream without lanes and depth."""
+    """A stream without lanes and depth.
+
+    `paddings` are the numbers of channels that may be added, so that more lanes divide them; see `padding`.
+    """
 
     name: str
     height: int
@@ -77,15 +93,17 @@ class Edge:
     bits: int
     signed: bool
     taps: int = 1
+    paddings: tuple[int, ...] = (0,)
 
-    def stream(self, lanes: int, depth: int = 2) -> Stream:
+    def stream(self, way: Way, depth: int = 2) -> Stream:
         """The stream at a folding."""
         return Stream(
             name=self.name,
             height=self.height,
             width=self.width,
-            channels=self.channels,
-            lanes=lanes,
+            channels=self.channels + way.padding,
+            padding=way.padding,
+            lanes=way.lanes,
             bits=self.bits,
             signed=self.signed,
             taps=self.taps,
@@ -95,12 +113,16 @@ class Edge:
     @property
     def shape(self) -> tuple[object, ...]:
         """Everything but the name."""
-        return self.height, self.width, self.channels, self.bits, self.signed, self.taps
+        return self.height, self.width, self.channels, self.bits, self.signed, self.taps, self.paddings
 
     @property
-    def lanes(self) -> tuple[int, ...]:
-        """Every number of lanes that divides the channels, ascending."""
-        return lanes_of(self.channels)
+    def ways(self) -> tuple[Way, ...]:
+        """Every way it can travel, ascending."""
+        return ways_of(self.channels, self.paddings)
+
+    def groups(self, way: Way) -> int:
+        """Beats a pixel."""
+        return (self.channels + way.padding) // way.lanes
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
 """The cheapest foldings for a frame interval, found by dynamic programming along the data flow.
 
-The stages are taken in order. What the rest of the network can see of those before is the number of lanes of the edges
-that are alive, so one table with an axis an edge holds, for every choice of lanes, the least cost so far. A stage
-replaces the axis of its input by one of its output; a fork splits one, an add joins two; between any two stages a
-repack may change the lanes. Costs are sums over stages, so the result is the cheapest of all combinations, not a guess.
+The stages are taken in order. What the rest of the network can see of those before is the `Way` of the edges that are
+alive: the number of lanes, and how far the channels are padded. So one table with an axis an edge holds, for every
+choice of ways, the least cost so far. A stage replaces the axis of its input by one of its output; a fork splits one,
+an add joins two; between any two stages a repack may change the lanes. Costs are sums over stages, so the result is the
+cheapest of all combinations, not a guess.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 from deepdive.compiler.budget import KINDS
 from deepdive.compiler.fifos import Room
 from deepdive.compiler.options import NO_FOLDING, Limits, Options, fifo_costs, options
-from deepdive.compiler.plan import JOINS, Edge, Operation, renamed
+from deepdive.compiler.plan import JOINS, Edge, Operation, Way, renamed
 
 NO_ROOM = Room()
 REPACK_PRICE = 2e-4
@@ -26,11 +27,11 @@ REPACK_PRICE = 2e-4
 
 @dataclass(frozen=True)
 class Choice:
-    """Folding of one operation: lanes of its inputs, arriving and as it takes them, of its outputs, and the rest."""
+    """Folding of one operation: ways of its inputs, arriving and as it takes them, of its outputs, and the rest."""
 
-    arriving: tuple[int, ...]
-    taken: tuple[int, ...]
-    given: tuple[int, ...]
+    arriving: tuple[Way, ...]
+    taken: tuple[Way, ...]
+    given: tuple[Way, ...]
     folding: Mapping[str, Any]
 
 
@@ -152,7 +153,7 @@ class Table:
         self.search, self.question = search, question
         image = search.operations[0].inputs[0]
         self.axes: list[str] = [image.name]
-        self.cost = np.zeros(len(image.lanes))
+        self.cost = np.zeros(len(image.ways))
         self.steps: list[Step] = []
         self.priced: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
@@ -161,7 +162,7 @@ class Table:
         for index, operation in enumerate(self.search.operations):
             found = self.search.found(index, self.question)
             for edge in operation.inputs:
-                size = (len(edge.lanes), len(edge.lanes))
+                size = (len(edge.ways), len(edge.ways))
                 if edge.taps == 1:
                     costs, which = self.spread(self.search.repacks[edge.name], size)
                     costs += REPACK_PRICE
@@ -172,7 +173,7 @@ class Table:
                 self.replace(None, edge.name, taken(edge), costs, which)
             if len(operation.inputs) == len(operation.outputs) == 1:
                 source, target = operation.inputs[0], operation.outputs[0]
-                costs, which = self.spread(found, (len(source.lanes), len(target.lanes)))
+                costs, which = self.spread(found, (len(source.ways), len(target.ways)))
                 self.replace(index, taken(source), target.name, costs, which)
             else:
                 self.together(index, operation, found)
@@ -181,13 +182,13 @@ class Table:
         return self.trace()
 
     def spread(self, found: Options, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-        """Least price from lanes in to lanes out, and which option has it."""
+        """Least price from ways in to ways out, and which option has it."""
         if id(found) not in self.priced:
             rows = np.flatnonzero(found.intervals <= self.question.interval)
             price = found.costs[rows] @ self.question.prices
             order = np.argsort(-price, kind="stable")  # the cheapest last: later writes win
             costs, which = np.full(size, np.inf), np.full(size, -1, dtype=np.intp)
-            at = found.lanes_in[rows][order], found.lanes_out[rows][order]
+            at = found.ways_in[rows][order], found.ways_out[rows][order]
             costs[at], which[at] = price[order], rows[order]
             self.priced[id(found)] = costs, which
         costs, which = self.priced[id(found)]
@@ -208,13 +209,13 @@ class Table:
         sources = tuple(taken(edge) for edge in operation.inputs)
         targets = tuple(edge.name for edge in operation.outputs)
         *before, after = common_places((*operation.inputs, operation.outputs[0]))
-        costs, which = self.spread(found, (len(operation.inputs[0].lanes), len(operation.outputs[0].lanes)))
+        costs, which = self.spread(found, (len(operation.inputs[0].ways), len(operation.outputs[0].ways)))
         price = costs[before[0], after]
         if operation.kind in JOINS:
             price += self.join_fifos(operation) @ self.question.prices
         others = [name for name in self.axes if name not in sources]
         table = np.moveaxis(self.cost, [self.axes.index(name) for name in sources], range(-len(sources), 0))
-        sizes = [len(edge.lanes) for edge in operation.outputs]
+        sizes = [len(edge.ways) for edge in operation.outputs]
         wide: np.ndarray = np.full((*table.shape[: len(others)], *sizes), np.inf)
         taken_lanes: Any = (..., *before)
         given_lanes: Any = (..., *[after] * len(targets))
@@ -252,9 +253,9 @@ class Table:
                 costs += self.join_fifos(operation)[np.searchsorted(step.places[-1], at[step.targets[0]])]
         choices = tuple(
             Choice(
-                arriving=tuple(edge.lanes[at[edge.name]] for edge in operation.inputs),
-                taken=tuple(edge.lanes[at[taken(edge)]] for edge in operation.inputs),
-                given=tuple(edge.lanes[at[edge.name]] for edge in operation.outputs),
+                arriving=tuple(edge.ways[at[edge.name]] for edge in operation.inputs),
+                taken=tuple(edge.ways[at[taken(edge)]] for edge in operation.inputs),
+                given=tuple(edge.ways[at[edge.name]] for edge in operation.outputs),
                 folding=foldings.get(index, NO_FOLDING),
             )
             for index, operation in enumerate(self.search.operations)
@@ -263,9 +264,9 @@ class Table:
 
 
 def common_places(edges: Sequence[Edge]) -> list[np.ndarray]:
-    """For each edge the indices, among its lanes, of those that all of them have; ascending."""
-    common = sorted(set.intersection(*(set(edge.lanes) for edge in edges)))
-    return [np.array([edge.lanes.index(lanes) for lanes in common], dtype=np.intp) for edge in edges]
+    """For each edge the indices, among its ways, of those that all of them have; ascending."""
+    common = sorted(set.intersection(*(set(edge.ways) for edge in edges)))
+    return [np.array([edge.ways.index(way) for way in common], dtype=np.intp) for edge in edges]
 
 
 def taken(edge: Edge) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from deepdive.compiler.plan import Edge, Operation, UnitPlan
+from deepdive.compiler.plan import Edge, Operation, UnitPlan, Way
 from deepdive.errors import UnsupportedLayer
 from deepdive.hardware.stages import Repack, SharedBlock, SharedBody, SharedFolding
 from deepdive.hardware.stages.shared_block import SharedDepthwise, SharedPointwise
@@ -77,7 +77,7 @@ def shared_unit(name: str, plans: Sequence[UnitPlan], how: Sharing, source: Stre
 
 def end(edge: Edge, memory_lanes: int) -> Stream:
     """A stream at an end of the body: as many lanes as divide both its channels and a word of memory."""
-    return edge.stream(math.gcd(edge.channels, memory_lanes))
+    return edge.stream(Way(math.gcd(edge.channels, memory_lanes)))
 
 
 def shareable(plan: UnitPlan) -> bool:

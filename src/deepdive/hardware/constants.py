@@ -65,10 +65,14 @@ def convolution_scales(stage: Dense | Depthwise, node: Conv | Linear, x: Feature
     zero_point = np.broadcast_to(x.zero_point_array, (x.shape[2],)).reshape(conv.groups, per_group)
     group = np.arange(channels) // (channels // conv.groups)
     zero_part = (conv.centred_weight.sum(axis=(1, 2), dtype=np.int64) * zero_point[group]).sum(axis=1)
+    mult, shift = (
+        np.broadcast_to(part.astype(np.int64), (channels,)) for part in (conv.requantize.mult, conv.requantize.shift)
+    )
+    padded = stage.output.padding > 0  # those channels' sums are zeros: with a scale that others have, none is added
     return Scales(
         bias=by_beat(conv.bias.astype(np.int64) - zero_part, stage, fill=0),
-        mult=by_beat(np.broadcast_to(conv.requantize.mult.astype(np.int64), (channels,)), stage, fill=0),
-        shift=by_beat(np.broadcast_to(conv.requantize.shift.astype(np.int64), (channels,)), stage, fill=1),
+        mult=by_beat(mult, stage, fill=int(mult[0]) if padded else 0),
+        shift=by_beat(shift, stage, fill=int(shift[0]) if padded else 1),
     )
 
 

@@ -24,7 +24,8 @@ class Stream(BaseModel):
     """A valid/ready stream of beats and the FIFO that carries it.
 
     A beat holds `lanes` channels of one pixel; with `taps` > 1 it holds them for every tap of a filter window
-    (taps outermost: tap, then lane). The FIFO is `depth` beats deep.
+    (taps outermost: tap, then lane). The last `padding` of the channels are none of the map's: they fill the last beat,
+    and nobody reads what they hold. The FIFO is `depth` beats deep.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,12 +39,20 @@ class Stream(BaseModel):
     signed: bool = False
     taps: int = Field(default=1, ge=1)
     depth: int = Field(default=2, ge=2)
+    padding: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")
     def _lanes_divide_channels(self) -> Stream:
+        if self.padding >= self.channels:
+            raise ValueError(f"stream '{self.name}': {self.padding} of {self.channels} channels are padding")
         if self.channels % self.lanes:
             raise ValueError(f"stream '{self.name}': {self.lanes} lanes do not divide {self.channels} channels")
         return self
+
+    @property
+    def map_channels(self) -> int:
+        """Channels without padding."""
+        return self.channels - self.padding
 
     @property
     def groups(self) -> int:

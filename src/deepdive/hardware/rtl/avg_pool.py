@@ -85,8 +85,7 @@ class WindowRequantizer(RequantizerComponent):
         (row_counts, self.rows), (column_counts, self.columns) = (np.unique(i, return_inverse=True) for i in inside)
         how, taps = node.requantize, node.kernel[0] * node.kernel[1]
         full = np.broadcast_to(x.zero_point_array.astype(np.int64), (x.shape[2],))
-        zeros = np.zeros(acc.output.channels, dtype=np.int64)
-        zeros[: len(full)] = full
+        zeros = np.pad(full, (0, acc.output.channels - len(full)), mode="edge")
         by_group = zeros.reshape(acc.output.groups, acc.output.lanes)
         if (by_group == by_group[0]).all():
             by_group = by_group[:1]

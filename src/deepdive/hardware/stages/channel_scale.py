@@ -51,7 +51,7 @@ class ChannelScale(Stage):
 
     @property
     def macs(self) -> int:
-        return self.input.height * self.input.width * self.input.channels
+        return self.input.height * self.input.width * self.input.map_channels
 
     @property
     def multipliers(self) -> int:

@@ -77,7 +77,8 @@ class Dense(Pipe):
 
     @property
     def macs(self) -> int:
-        return self.output.height * self.output.width * self.weight_count // self.conv_groups
+        weights = self.input.taps * self.input.map_channels * self.output.map_channels
+        return self.output.height * self.output.width * weights // self.conv_groups
 
     @property
     def multipliers(self) -> int:

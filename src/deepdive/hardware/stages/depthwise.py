@@ -38,7 +38,7 @@ class Depthwise(Pipe):
 
     @property
     def macs(self) -> int:
-        return self.output.height * self.output.width * self.output.channels * self.input.taps
+        return self.output.height * self.output.width * self.output.map_channels * self.input.taps
 
     @property
     def multipliers(self) -> int:
