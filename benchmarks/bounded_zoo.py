@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-import torch
+from named_networks import quantized, shapes_of
 
 import deepdive
 from deepdive.backends.build import Build, write_build
@@ -28,25 +28,18 @@ from deepdive.qnet import QNet
 from deepdive.simulation.compare import compare
 from deepdive.simulation.csim import PROJECT, run_bounded
 from networks import random_codes
-from zoo_networks import efficientnet_b0, mnasnet, mobilenet_v3
 
 IMAGES = 2
-CLASSICS = {"mobilenet_v3": mobilenet_v3, "efficientnet_b0": efficientnet_b0, "mnasnet": mnasnet}
+CLASSICS = ("mobilenet_v3", "efficientnet_b0", "mnasnet")
 """Networks that `deepdive.models` does not hold; their shapes, made without torch."""
 
 
 def network(name: str, weights: int) -> tuple[QNet, np.ndarray]:
     """A network with random weights, and input codes for it."""
-    model, _, size = name.partition("@")
-    if model in CLASSICS:
-        net = CLASSICS[model](int(size) if size else 224, weight_bits=weights)
+    if name.partition("@")[0] in CLASSICS:
+        net = shapes_of(name, weights)
         return net, random_codes(net, IMAGES, seed=0)
-    spec = zoo.find(model)
-    resolution = int(size) if size else spec.resolution
-    torch.manual_seed(0)
-    images = np.random.default_rng(0).integers(0, 256, (IMAGES, resolution, resolution, 3), dtype=np.uint8)
-    module = zoo.build(model, resolution=resolution)
-    return deepdive.quantize(module, images, weights=weights, activations=8, mean=spec.mean, std=spec.std), images
+    return quantized(name, weights, IMAGES)
 
 
 def check(name: str, weights: int) -> None:

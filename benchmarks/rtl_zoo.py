@@ -1,7 +1,7 @@
-"""Simulate a whole network in RTL, random weights and codes, three frames back to back, and compare every unit.
+"""Simulate whole networks in RTL, random weights and codes, and compare every unit; rows as docs/rtl.md has them.
 
-With ``--synthesise`` count its primitives instead, unit by unit, beside the model's. Run from the repository:
-``PYTHONPATH=src:tests python benchmarks/rtl_zoo.py mobilenet_v2_075_160 --bits 8``.
+With ``--synthesise`` count their primitives instead, unit by unit, beside the model's. Run from the repository:
+``PYTHONPATH=src:tests python benchmarks/rtl_zoo.py mobilenet_v2_075@160 mobilenet_v2_32 --bits 4``.
 """
 
 from __future__ import annotations
@@ -9,83 +9,112 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from functools import partial
 from pathlib import Path
+
+from named_networks import shapes_of, title
 
 from deepdive.backends import verilog
 from deepdive.compiler.compile import compile as compile_network
 from deepdive.compiler.design import Design
 from deepdive.hardware.resources import Resources
 from deepdive.qnet import QNet
+from deepdive.simulation.bench import Run
 from deepdive.simulation.compare import compare
-from deepdive.simulation.rtl import Run, compile_simulator, simulate
+from deepdive.simulation.rtl import batch, compile_simulator, simulate
 from deepdive.simulation.synthesis import synthesise
+from deepdive.simulation.yosys_flow import Family
 from networks import random_codes
-from zoo_networks import efficientnet_lite0, mobilenet_v2
 
-NETWORKS = {
-    "mobilenet_v2_075_160": partial(mobilenet_v2, 160, 0.75),
-    "mobilenet_v2_100_224": partial(mobilenet_v2, 224, 1.0),
-    "efficientnet_lite0_224": efficientnet_lite0,
-}
+SIMULATION = (
+    "| network | frames | values compared | differing | cycles a frame | model | off by | latency, first frame | model "
+    "| build | a frame |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+)
+SYNTHESIS = (
+    "| unit | DSP | LUT | model's LUT off by | BRAM36 | FF | levels |\n| --- | --- | --- | --- | --- | --- | --- |"
+)
 
 
-def print_synthesis(design: Design, net: QNet) -> None:
+def simulation_row(label: str, design: Design, net: QNet, given: argparse.Namespace) -> str:
+    """*simulated* beside *modelled*; ends the program when a value differs."""
+    frames = given.frames or 3 * batch(design)
+    images = random_codes(net, frames, seed=1)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        verilog.write_project(design, net, folder)
+        start = time.perf_counter()
+        program = compile_simulator(folder, design, jobs=given.jobs)
+        built = time.perf_counter()
+        run = simulate(program, design, net, images, Run(frames))
+        done = time.perf_counter()
+    wanted = net.run(images, every=True)
+    assert isinstance(wanted, dict)
+    found = compare(run.maps, wanted)
+    if found.first_difference:
+        raise SystemExit(f"{label}: {found.differing} of {found.values:,} values differ; {found.first_difference}")
+    cycles, model = run.frame_interval_cycles, design.frame_interval_cycles
+    cells = (
+        label,
+        f"{frames}",
+        f"{found.values:,}",
+        f"{found.differing}",
+        f"{cycles:,}",
+        f"{model:,}",
+        f"{cycles / model - 1:+.2%}",
+        f"{run.latency_cycles:,}",
+        f"{design.latency_cycles:,}",
+        f"{built - start:.0f} s",
+        f"{(done - built) / frames:.1f} s",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def print_synthesis(design: Design, net: QNet, only: list[str]) -> None:
     """A row a unit, *synthesised* / *modelled*, one unit at a time."""
+    family: Family = "xc7" if design.board.part.startswith("xc7") else "xcup"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         verilog.write_project(design, net, folder)
         sums = [Resources(), Resources()]
-        print("| unit | DSP | LUT | LUT off | BRAM36 | FF | LUT levels |")
         for unit in design.units:
-            start = time.perf_counter()
-            report = synthesise(folder, design, units=(unit.name,), jobs=1)[unit.name]
+            if only and unit.name not in only:
+                continue
+            report = synthesise(folder, design, family=family, units=(unit.name,), jobs=1)[unit.name]
             sums = [sums[0] + report.resources, sums[1] + unit.resources]
-            took = f"({time.perf_counter() - start:.0f} s)"
-            print(row(unit.name, report.resources, unit.resources), report.logic_depth, "|", took, flush=True)
-        print(row("all", *sums), "|")
+            print(synthesis_row(unit.name, report.resources, unit.resources), report.logic_depth, "|", flush=True)
+        print(synthesis_row("all", *sums), "|", flush=True)
 
 
-def row(name: str, used: Resources, model: Resources) -> str:
+def synthesis_row(name: str, used: Resources, model: Resources) -> str:
     """The cells of a row."""
-    pairs = [f"{getattr(used, kind):,g} / {getattr(model, kind):,g}" for kind in ("dsp", "lut", "bram36", "ff")]
-    off = f"{model.lut / used.lut - 1:+.1%}"
-    return f"| {name} | {pairs[0]} | {pairs[1]} | {off} | {pairs[2]} | {pairs[3]} |"
+    dsp, lut, bram, ff = (f"{getattr(used, kind):,g} / {getattr(model, kind):,g}" for kind in KINDS)
+    off = f"{model.lut / used.lut - 1:+.0%}"
+    return f"| {name} | {dsp} | {lut} | {off} | {bram} | {ff} |"
+
+
+KINDS = ("dsp", "lut", "bram36", "ff")
 
 
 def main() -> None:
-    """One line of figures: *simulated* beside *modelled*; exit code 1 when a value differs."""
+    """A row a network, or a table of its units."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("network", choices=NETWORKS)
+    parser.add_argument("networks", nargs="+", help="NAME[@RESOLUTION], as in named_networks.py")
     parser.add_argument("--bits", type=int, default=8, help="of the weights")
     parser.add_argument("--board", default="zcu102")
-    parser.add_argument("--frames", type=int, default=3)
+    parser.add_argument("--frames", type=int, help="default: 3, or three batches of what shared units take at a time")
+    parser.add_argument("--jobs", type=int, help="compilers at a time; default: one a core")
     parser.add_argument("--synthesise", action="store_true", help="count primitives instead of simulating")
+    parser.add_argument("--units", nargs="*", default=[], help="synthesise only these")
     given = parser.parse_args()
-    net = NETWORKS[given.network](weight_bits=given.bits)
-    design = compile_network(net, board=given.board)
-    if given.synthesise:
-        print_synthesis(design, net)
-        return
-    images = random_codes(net, given.frames, seed=1)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        start = time.perf_counter()
-        verilog.write_project(design, net, folder)
-        written = time.perf_counter()
-        program = compile_simulator(folder, design)
-        built = time.perf_counter()
-        run = simulate(program, design, net, images, Run(given.frames))
-        done = time.perf_counter()
-    found = compare(run.maps, net.run(images, every=True))
-    print(
-        f"{given.network} W{given.bits}A8 on {given.board}: {found.differing} of {found.values:,} values differ; "
-        f"cycles a frame {run.frame_interval_cycles:,} (model {design.frame_interval_cycles:,}), "
-        f"latency {run.latency_cycles:,} (model {design.latency_cycles:,}); seconds: write {written - start:.0f}, "
-        f"build {built - written:.0f}, run {(done - built) / given.frames:.1f} a frame"
-    )
-    if found.first_difference:
-        raise SystemExit(found.first_difference)
+    print(SYNTHESIS if given.synthesise else SIMULATION, flush=True)
+    for network in given.networks:
+        net = shapes_of(network, given.bits)
+        design = compile_network(net, board=given.board)
+        label = f"{title(network)}, W{given.bits}A8, {given.board}"
+        if given.synthesise:
+            print(f"| {label} |", flush=True)
+            print_synthesis(design, net, given.units)
+        else:
+            print(simulation_row(label, design, net, given), flush=True)
 
 
 if __name__ == "__main__":

@@ -50,3 +50,5 @@ def test_every_unit_equals_the_reference(mixed: tuple[QNet, Design, Path], how: 
         # Batches of two leave one after the other.
         ends = found.frames[:, 1]
         assert (ends[2:] - ends[:-2] <= 2 * design.frame_interval_cycles).all(), np.diff(ends)
+        assert found.batch == 2
+        assert found.frame_interval_cycles <= design.frame_interval_cycles

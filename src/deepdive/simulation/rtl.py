@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 from collections.abc import Callable, Sequence
@@ -16,7 +17,7 @@ from deepdive.compiler.design import Design
 from deepdive.errors import CheckFailed, DeepDiveError
 from deepdive.hardware.rtl.accelerator import weight_port
 from deepdive.hardware.rtl.unit import unit_memories, weight_streams
-from deepdive.hardware.stages import Stage
+from deepdive.hardware.stages import SharedBody, Stage
 from deepdive.hardware.stream import Stream
 from deepdive.hardware.units import Unit
 from deepdive.qnet import QNet
@@ -73,20 +74,25 @@ class RtlSimulation:
         (n, 2): the clock cycles of each frame's first input beat and last output beat.
     stalls
         By name of the stage.
+    batch
+        Frames after which the design does the same again.
     """
 
     maps: dict[str, np.ndarray]
     frames: np.ndarray
     stalls: dict[str, StageStalls]
+    batch: int = 1
 
     @property
     def frame_interval_cycles(self) -> int:
-        """Clock cycles between the last two frames, at the slower end; of a single frame, its latency.
+        """Clock cycles a frame between the ends of the last two batches, at the slower end of the design.
 
         While the pipeline fills, it takes frames faster than it gives them; at the end, when nothing follows, it gives
-        them faster than it took them.
+        them faster than it took them. Of a single batch it is the clock cycles of the whole run, a frame.
         """
-        return int(np.diff(self.frames, axis=0)[-1].max()) if len(self.frames) > 1 else self.latency_cycles
+        if len(self.frames) <= self.batch:
+            return math.ceil((self.frames[-1, 1] - self.frames[0, 0]) / len(self.frames))
+        return math.ceil((self.frames[-1] - self.frames[-1 - self.batch]).max() / self.batch)
 
     @property
     def longest_stalls(self) -> list[tuple[int, str, str]]:
@@ -248,7 +254,14 @@ def simulate(program: Path, design: Design, net: QNet, images: np.ndarray, how: 
             maps={unit.output_map: unit_output(unit, net, folder, len(images)) for unit in design.units},
             frames=np.stack([starts[: len(ends)], ends], axis=1),
             stalls={stage.name: stage_stalls(stage, folder) for unit in design.units for stage in unit.stages},
+            batch=batch(design),
         )
+
+
+def batch(design: Design) -> int:
+    """Frames after which a design does the same again: what its shared units take at a time."""
+    stages = (stage for unit in design.units for stage in unit.stages)
+    return math.lcm(*(stage.batch for stage in stages if isinstance(stage, SharedBody)))
 
 
 def beats(images: np.ndarray, stream: Stream) -> np.ndarray:
