@@ -32,9 +32,12 @@ class Design(design.Design):
         """The Pareto front of the network on this board and clock: FPS, W, latency, resources; this design is on it."""
         return find_front(self._net, self, budget)
 
-    def write(self, path: str | Path, backend: Backend = "hls") -> None:
-        """Write the build folder: design, network and the backend's project, whole or not at all."""
-        write_build(self, self._net, path, writers(backend))
+    def write(self, path: str | Path, backend: Backend = "hls", *, dsp_instances: bool = False) -> None:
+        """Write the build folder: design, network and the backend's project, whole or not at all.
+
+        With `dsp_instances` the Verilog of the RTL backend names the device's DSP primitive.
+        """
+        write_build(self, self._net, path, writers(backend, dsp_instances=dsp_instances))
 
 
 def compile(

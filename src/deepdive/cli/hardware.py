@@ -105,6 +105,9 @@ def compile_(
         bool, typer.Option("--explain", help="Say what sets the frame interval, and what twice the speed would take.")
     ] = False,
     backend: Annotated[Backend, typer.Option(help="C++ for Vitis HLS, or plain Verilog.")] = Backend.hls,
+    dsp_instances: Annotated[
+        bool, typer.Option("--dsp-instances", help="RTL: multipliers as instances of the board's DSP48E1 or DSP48E2.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Fit a network to a board and write the C++ or the Verilog project.
@@ -121,6 +124,7 @@ def compile_(
     from deepdive.qnet.onnx_file import load
     from deepdive.report import Report, print_design, print_front
 
+    fill = writers(backend.value, dsp_instances=dsp_instances)
     network = load(net)
     budget = budget_of(max_utilization, max_power_w, max_latency_ms)
     with progress("searching"):
@@ -136,7 +140,7 @@ def compile_(
         found = explain_design(network, design, budget) if explain else None
         front = find_front(network, design, budget) if pareto else None
     with progress("writing"):
-        write_build(design, network, output, writers(backend.value))
+        write_build(design, network, output, fill)
         if front and pareto:
             front.save(output / FRONT)
             front.save(pareto)

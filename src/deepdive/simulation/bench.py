@@ -15,7 +15,7 @@ from deepdive.hardware.rtl.axi import ADDRESS_BITS
 from deepdive.hardware.stream import Stream
 from deepdive.simulation.waveform import Waveform
 
-PARTS = ("stream_source.v", "stream_sink.v", "stream_monitor.v", "axi_memory.v")
+PARTS = ("stream_source.v", "stream_sink.v", "stream_monitor.v", "axi_memory.v", "dsp48.v")
 READ_PORTS = (
     "araddr",
     "arlen",

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from deepdive.backends.verilog import FILE_LIST
+from deepdive.backends.verilog import DSP_FILE, FILE_LIST
 from deepdive.compiler.design import Design
 from deepdive.errors import DeepDiveError
 from deepdive.files import write_text
@@ -152,6 +152,8 @@ def sources_of(project: Path, unit: str) -> dict[str, str]:
     columns = sorted({f"{module}.v" for module in INSTANCE.findall(verilog)} - set(MEMORY_MODULES))
     sources = {name: (project / name).read_text(encoding="utf-8") for name in (*MEMORY_MODULES, *columns)}
     sources |= {ROM: part("synthesis_rom.v"), f"{unit}.v": verilog}
+    if (project / DSP_FILE).is_file():
+        sources[DSP_FILE] = (project / DSP_FILE).read_text(encoding="utf-8")
     images = sorted(name for name, style in IMAGE.findall(verilog) if style != "block")
     return sources | {name: (project / name).read_text(encoding="utf-8") for name in images}
 

@@ -1,5 +1,5 @@
 """The Verilog project of a Design."""
 
-from deepdive.backends.verilog.project import FILE_LIST, TOP, write_project
+from deepdive.backends.verilog.project import DSP_FILE, FILE_LIST, TOP, write_project
 
-__all__ = ["FILE_LIST", "TOP", "write_project"]
+__all__ = ["DSP_FILE", "FILE_LIST", "TOP", "write_project"]

@@ -47,6 +47,11 @@ class MacShape:
         return 2 if self.pair else 1
 
     @property
+    def factor_bits(self) -> int:
+        """Of what a multiplier takes beside a code: a weight, or two packed ones."""
+        return self.w_bits + (FIELD_BITS + 1 if self.pair else 0)
+
+    @property
     def packed_terms(self) -> int:
         """Products whose sum the lower of two packed fields holds: 64 for 4-bit weights and 8-bit codes."""
         largest = 1 << (self.x_bits - 1) if self.x_signed else (1 << self.x_bits) - 1
@@ -144,15 +149,18 @@ class MacColumn(wiring.Component):
     def _weight(self, index: int, column: int = 0) -> Value:
         return self.w.word_select(column * self.shape.inputs + index, self.shape.w_bits).as_signed()
 
+    def product(self, m: Module, tree: AdderTree, index: int, weights: Value) -> Value:
+        """A code times a weight, or two packed ones, two enabled cycles later."""
+        code, registered = self._operand(m, index), tree.register(weights, f"w{index}")
+        product = shifted_sum(code, registered) if self.shape.fabric else code * registered
+        return tree.register(product, f"product{index}")
+
     def _sum(self, m: Module) -> Value:
         """The sum of a single column."""
         tree = AdderTree(m, self.enable, self.shape.acc_bits, self.shape.radix)
         products = []
         for index in range(self.shape.inputs):
-            weight = tree.register(self._weight(index), f"w{index}")
-            code = self._operand(m, index)
-            product = shifted_sum(code, weight) if self.shape.fabric else code * weight
-            products.append(tree.register(product, f"product{index}"))
+            products.append(self.product(m, tree, index, self._weight(index)))
         return tree.total(products, "sum")
 
     def _packed_sums(self, m: Module) -> list[Value]:
@@ -161,8 +169,8 @@ class MacColumn(wiring.Component):
         packed = AdderTree(m, self.enable, FIELD_BITS + shape.acc_bits, shape.radix)
         products = []
         for index in range(shape.inputs):
-            weights = packed.register((self._weight(index, 1) << FIELD_BITS) + self._weight(index, 0), f"w{index}")
-            products.append(packed.register(self._operand(m, index) * weights, f"product{index}"))
+            weights = (self._weight(index, 1) << FIELD_BITS) + self._weight(index, 0)
+            products.append(self.product(m, packed, index, weights))
         lows, highs = [], []
         levels = tree_levels(shape.chunk, shape.radix)
         for start in range(0, shape.inputs, shape.chunk):

@@ -15,7 +15,7 @@ MEMORY_MODULES = ("deepdive_rom.v", "deepdive_ram.v")
 
 
 def memory_module(name: str) -> str:
-    """Verilog text of one of the memory modules."""
+    """Verilog text of one of the memory modules, or of another file that lies beside them."""
     return (files("deepdive.hardware.rtl") / "verilog" / name).read_text(encoding="utf-8")
 
 
