@@ -16,6 +16,7 @@ from deepdive.compiler.budget import Budget
 from deepdive.compiler.compile import compile as compile_network
 from deepdive.compiler.design import Design
 from deepdive.compiler.front import find_front
+from deepdive.hardware.resources import Resources
 from deepdive.hardware.stages import Dense
 from deepdive.qnet.classify import Guess
 from deepdive.qnet.schedule import Call, Schedule
@@ -26,6 +27,7 @@ from deepdive.report import (
     plots,
     print_design,
     print_schedule,
+    print_synthesis,
     print_verification,
     write_page,
 )
@@ -128,6 +130,31 @@ def test_a_difference_is_shown_with_its_place() -> None:
     print_verification(bad.verification, console)
     assert "'stem' differs first at (0, 0, 0, 0): it gives 1, the reference 2" in console.export_text()
     assert 'class="bad">7<' in render(bad)
+
+
+def test_what_was_synthesised_stands_beside_the_model() -> None:
+    pytest.importorskip("amaranth")
+    from deepdive.simulation.synthesis import UnitSynthesis
+
+    report = make_report()
+    row = report.rows[1]
+    used = Resources(dsp=row.resources.dsp, lut=12_345, ff=6_789, bram36=1.5)
+    counted = UnitSynthesis(resources=used, parts={}, logic_depth=7, longest_path="first.<b> to last")
+    shown = replace(report, synthesis={row.name: counted})
+    console = Console(record=True, width=200)
+    print_synthesis(shown, console)
+    text = console.export_text()
+    assert re.search(rf"{row.name} .* 12,345 / {row.resources.lut:,} +1.5 / {row.resources.bram36:g} +7 +first", text)
+    page = render(shown)
+    assert f"(1 of {len(report.rows)} units)" in page
+    assert "<td>12,345</td>" in page
+    assert '<td>7</td><td class="text path">first.&lt;b&gt; to last</td>' in page
+    assert "for what stands below as synthesised" in page
+    assert shown.summary()["synthesis"][row.name]["logic_depth"] == 7
+    console = Console(record=True)
+    print_synthesis(report, console)
+    assert not console.export_text()
+    assert "Counted by synthesis" not in render(report)
 
 
 def scheduled(title: str = "their C++") -> Report:

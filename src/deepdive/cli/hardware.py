@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
 import typer
@@ -219,10 +219,11 @@ def synthesise(
 ) -> None:
     """Count the primitives of a Verilog project by open synthesis, unit by unit, beside the model's figures."""
     from deepdive.backends.build import read_build
+    from deepdive.simulation.synthesis import family_of
     from deepdive.simulation.synthesis import synthesise as count
 
     project = read_build(build)
-    family: Literal["xc7", "xcup"] = "xc7" if project.design.board.part.startswith("xc7") else "xcup"
+    family = family_of(project.design.board.part)
     with progress("synthesising") as step:
         found = count(project.path / "rtl", project.design, family=family, units=tuple(unit or ()), progress=step)
     modelled = {part.name: part.resources for part in project.design.units}
@@ -279,14 +280,25 @@ def report(
     from deepdive.backends.build import read_build
     from deepdive.compiler.front import FILE as FRONT
     from deepdive.compiler.front import Front
-    from deepdive.report import Report, print_design, print_front, print_schedule, print_verification, write_page
+    from deepdive.report import (
+        Report,
+        load_synthesis,
+        print_design,
+        print_front,
+        print_schedule,
+        print_synthesis,
+        print_verification,
+        write_page,
+    )
     from deepdive.simulation.verify import load_verification
 
     project = read_build(build)
     front = Front.load(build / FRONT) if (build / FRONT).exists() else None
     if front and front.fingerprint != project.design.fingerprint:
         front = None  # of another network
-    shown = Report(project.net, project.design, load_verification(project), front=front)
+    shown = Report(
+        project.net, project.design, load_verification(project), front=front, synthesis=load_synthesis(project)
+    )
     page = output or build / "report.html"
     write_page(shown, page)
     if as_json:
@@ -296,6 +308,7 @@ def report(
     if front:
         print_front(front, out)
     print_schedule(shown, out)
+    print_synthesis(shown, out)
     if shown.verification:
         print_verification(shown.verification, out)
     out.print(f"Wrote {page}; open it in a browser")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deepdive.compiler.design import Design
 from deepdive.compiler.front import Front
@@ -18,6 +19,9 @@ from deepdive.report.peers import PEERS
 from deepdive.report.performance import simulated
 from deepdive.report.performance import summary as performance_summary
 from deepdive.simulation.verify import Verification
+
+if TYPE_CHECKING:
+    from deepdive.simulation.synthesis import UnitSynthesis
 
 
 @dataclass(frozen=True)
@@ -66,13 +70,15 @@ class CallRow:
 
 @dataclass(frozen=True)
 class Report:
-    """A design, the network it computes, and what was checked and classified with it."""
+    """A design, the network it computes, and what was checked, counted and classified with it."""
 
     net: QNet
     design: Design
     verification: Verification | None = None
     classifications: tuple[Classification, ...] = ()
     front: Front | None = None
+    synthesis: Mapping[str, UnitSynthesis] = field(default_factory=dict)
+    """Of the units that were synthesised, by name."""
 
     @cached_property
     def pipeline(self) -> Pipeline:
@@ -87,7 +93,13 @@ class Report:
             "front": self.front.model_dump(mode="json") if self.front else None,
             "peers": [asdict(peer) for peer in PEERS],
             "verification": self.verification.model_dump() if self.verification else None,
+            "synthesis": {name: found.model_dump() for name, found in self.synthesis.items()},
         }
+
+    @property
+    def counted(self) -> tuple[tuple[UnitRow, UnitSynthesis], ...]:
+        """The units that were synthesised, modelled and synthesised."""
+        return tuple((row, self.synthesis[row.name]) for row in self.rows if row.name in self.synthesis)
 
     @property
     def rows(self) -> tuple[UnitRow, ...]:

@@ -91,8 +91,26 @@ def totals(report: Report) -> str:
         f"({power['low']:.1f} to {power['high']:.1f}; {power['boundary']}), "
         f"{figures['fps_per_watt']['value']:.0f} FPS/W; {logic.value:.1f} W ({logic.low:.1f} to {logic.high:.1f}; "
         f"{logic.boundary}), {design.fps / logic.value:.0f} FPS/W. "
-        "All modelled, but for the latency, which a discrete-event simulation gives; nothing was synthesised."
+        "All modelled, but for the latency, which a discrete-event simulation gives"
+        f"{', and for what stands below as synthesised' if report.counted else '; nothing was synthesised'}."
     )
+
+
+def print_synthesis(report: Report, console: Console) -> None:
+    """What open synthesis counted, beside the model; nothing if it never ran."""
+    if not report.counted:
+        return
+    table = narrow_table("Synthesised by Yosys / modelled (LUT is an upper bound)")
+    table.add_column("unit")
+    for heading in ("DSP", "LUT", "BRAM36", "LUT levels"):
+        table.add_column(heading, justify="right")
+    table.add_column("longest path")
+    for row, found in report.counted:
+        ours, theirs = row.resources, found.resources
+        counts = (f"{theirs.dsp:,} / {ours.dsp:,}", f"{theirs.lut:,} / {ours.lut:,}")
+        memories = f"{theirs.bram36:g} / {ours.bram36:g}"
+        table.add_row(row.name, *counts, memories, str(found.logic_depth), escape(found.longest_path))
+    console.print(table)
 
 
 def print_verification(verification: Verification, console: Console) -> None:

@@ -106,14 +106,41 @@ def synthesise(
         return dict(zip(wanted, pool.map(one, wanted), strict=True))
 
 
+def kept_synthesis(project: Path, design: Design, family: Family) -> dict[str, UnitSynthesis]:
+    """What was counted before of the project as it is now, by name of the unit; those never synthesised are missing."""
+    found = {}
+    for unit in design.units if (project / FILE_LIST).is_file() else ():
+        known = read_kept(kept_path(project, sources_of(project, unit.name), unit.name, family), unit.name)
+        if known:
+            found[unit.name] = known
+    return found
+
+
+def kept_path(project: Path, sources: Mapping[str, str], unit: str, family: Family) -> Path:
+    """Where the counts of these sources are kept."""
+    return project / KEPT / f"{content_hash(sources, unit, family)}.json"
+
+
+def read_kept(path: Path, unit: str) -> UnitSynthesis | None:
+    """Counts that were kept, or None."""
+    try:
+        return UnitSynthesis.model_validate_json(path.read_text(encoding="utf-8").replace(ANY_UNIT, unit))
+    except (OSError, ValidationError):
+        return None
+
+
+def family_of(part: str) -> Family:
+    """The family by which Yosys knows a device."""
+    return "xc7" if part.startswith("xc7") else "xcup"
+
+
 def synthesise_unit(project: Path, unit: Unit, family: Family) -> UnitSynthesis:
     """What synthesis finds in one unit, out of context, its hierarchy kept."""
     sources = sources_of(project, unit.name)
-    kept = project / KEPT / f"{content_hash(sources, unit.name, family)}.json"
-    try:
-        return UnitSynthesis.model_validate_json(kept.read_text(encoding="utf-8").replace(ANY_UNIT, unit.name))
-    except (OSError, ValidationError):
-        pass
+    kept = kept_path(project, sources, unit.name, family)
+    known = read_kept(kept, unit.name)
+    if known:
+        return known
     with tempfile.TemporaryDirectory(prefix="deepdive-synthesis-") as name:
         folder = Path(name)
         for file, text in sources.items():
