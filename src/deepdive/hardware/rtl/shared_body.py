@@ -177,12 +177,11 @@ class SharedBodyComponent(StageComponent):
         most = stage.batch * max(stage.words(shape) for b in stage.blocks for shape in (b.shape, b.output))
         far = 2 * max(depths.values()) if maps else map_places(stage)[-1]
         reads, writes = (Transfer.named(name, far, most) for name in ("read", "write"))
-        batch = frames[half] if stage.batch > 1 else 1
         m.d.comb += [
             reads.begin.eq(start),
             writes.begin.eq(start),
-            reads.words.eq(batch * numbers["reads"]),
-            writes.words.eq(batch * numbers["writes"]),
+            reads.words.eq(times(frames[half], numbers["reads"])),
+            writes.words.eq(times(frames[half], numbers["writes"])),
         ]
         taken = Beats.like(datapath.output, "write_map")
         connect(m, datapath.output, taken)
@@ -292,7 +291,7 @@ class SharedBodyComponent(StageComponent):
             self.output0.valid.eq(target.output0.valid),
             target.output0.ready.eq(self.output0.ready),
             how.at.eq(start + Mux(half, half_words, 0)),
-            how.words.eq((frames[half] if stage.batch > 1 else 1) * words),
+            how.words.eq(times(frames[half], words)),
         ]
         with m.FSM(name="unload"):
             with m.State("WAIT"), m.If(full.bit_select(half, 1)):
@@ -327,6 +326,12 @@ class SharedBodyComponent(StageComponent):
         """The way back."""
         sign = 1 << (of.bits - 1) if of.signed else 0
         return Cat((beat.word_select(lane, CODE_BITS) ^ sign)[: of.bits] for lane in range(of.lanes))
+
+
+def times(frames: Value, words: Value | int) -> Value:
+    """The words of so many frames, by shifted additions: a plain product would take a DSP that nobody counted."""
+    terms = [Mux(frames[bit], words << bit, 0) for bit in range(len(frames))]
+    return sum(terms[1:], terms[0])
 
 
 def relabelled(end: Stream) -> Stream:

@@ -29,11 +29,13 @@ MEMORY_WORD_BYTES = 16
 SCALE_BITS = 64
 """Bias, mult and shift of a channel; as in ``deepdive/requantize.h``."""
 
-CONTROL = Resources(lut=150, ff=200)
-"""Counters of one part with limits that change from block to block, and its share of the descriptor."""
+CONTROL = Resources(lut=20, ff=200)
+"""Counters of one part with limits that change from block to block, and its share of the descriptor; fitted."""
 
-PORT = Resources(lut=900, ff=1300, bram36=2)
-"""An AXI master of 128 bits that reads, as `Dense` counts it; one that writes costs the same once more."""
+PORT = Resources(lut=170, ff=220)
+"""An AXI master of the RTL that reads, with the process behind it; one that writes costs the same once more; fitted.
+Vitis HLS makes larger ones, with block RAM: the part of a board that the search leaves free has to hold what they take
+beyond this."""
 
 
 class SharedBody(Pipe):
