@@ -207,6 +207,7 @@ def dense_case(
     weights: str = "on_chip",
     *,
     drains: bool = False,
+    field: int = 0,
 ) -> StageCase:
     conv, x, rng = random_conv(spec)
     taps = spec.kernel[0] * spec.kernel[1]
@@ -223,6 +224,7 @@ def dense_case(
         conv_groups=spec.groups,
         weights=weights,  # type: ignore[arg-type]
         drains=drains,
+        pair_field=field,
     )
     codes = random_codes(rng, x)
     wanted = beats(reference(conv, (x,), (codes,)), out_lanes)

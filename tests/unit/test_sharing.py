@@ -50,7 +50,7 @@ def drawn_foldings(count: int) -> Foldings:
     while len(rows) < count:
         row = tuple(int(rng.choice(values)) for values in (*lanes, (1, 2, 4, 8), (1, 2, 4), (2, 4, 8)))
         try:
-            Foldings(*columns([row])).at(0, fabric=False)
+            Foldings(*columns([row])).at(0, fabric=False, dsp_bits=27)
         except ValidationError:
             continue
         if row[1] % row[2] == 0 and row[5] % row[6] == 0:
@@ -75,7 +75,7 @@ def test_cycles_of_many_foldings_are_those_of_each(frames: int) -> None:
         found = chain(block, foldings, (5, 5), frames)
         for row in range(len(foldings)):
             try:
-                stages = block_chain(block, foldings.at(row, fabric=False), Common((5, 5), 4, 4, 4))
+                stages = block_chain(block, foldings.at(row, fabric=False, dsp_bits=27), Common((5, 5), 4, 4, 4, 27))
             except ValidationError:
                 assert found[row] == np.inf
                 continue
@@ -167,7 +167,7 @@ def shared_blocks_of(design: Design) -> list[str]:
 @pytest.mark.parametrize("sharing", ["always", "auto"])
 def test_a_design_is_as_fast_as_its_simulation(sharing: str) -> None:
     net = residual_network(Block(8), Block(12, stride=2), Block(12), Block(16, kernel=5, stride=2), Block(16))
-    for board in (board_with(dsp=40, lut=20_000), board_with(dsp=90, lut=30_000)):
+    for board in (board_with(dsp=30, lut=20_000), board_with(dsp=50, lut=30_000)):
         design = compile(net, board=board, sharing=sharing)  # type: ignore[arg-type]
         check(net, design)
         assert shared_blocks_of(design)

@@ -22,7 +22,7 @@ from deepdive.hardware.stages import (
     Stage,
     Window,
 )
-from deepdive.hardware.stages.arithmetic import Column, fabric_multiplier_luts, tree_luts
+from deepdive.hardware.stages.arithmetic import Column, fabric_multiplier_luts, field_terms, pair_field, tree_luts
 from deepdive.hardware.stream import Stream
 
 HOW = Requantizer(acc_bits=20, mult_bits=16)
@@ -90,7 +90,7 @@ def test_pointwise() -> None:
 
 
 def test_narrow_weights_share_multipliers_two_output_channels_each() -> None:
-    narrow = pointwise(weight_bits=4)
+    narrow = pointwise(weight_bits=4, pair_field=18)
     assert narrow.packed
     assert narrow.packed_terms == 64
     assert narrow.multipliers == 8 * 32
@@ -98,14 +98,42 @@ def test_narrow_weights_share_multipliers_two_output_channels_each() -> None:
     wide = pointwise()
     assert not wide.packed
     logic, plain = (stage.resources().lut - total(stage.memories).lut for stage in (narrow, wide))
-    joined, apart = 8 * 5, 35 - 18  # 8 adders of a weight and a sign; the upper field of the sum
-    packed = joined + (4 * 32 + 2 * 33 + 34) + apart + 13
+    packed = 8 * 5 + (4 * 32 + 2 * 33 + 34) + 13  # 8 adders of a weight and a sign, a tree, the fitted rest
     assert logic == plain + 16 * packed - 32 * (4 * 17 + 2 * 18 + 19)
-    odd = pointwise(weight_bits=4, out_parallel=3, output=stream((14, 14, 96), 1, "y"))
+    odd = pointwise(weight_bits=4, pair_field=18, out_parallel=3, output=stream((14, 14, 96), 1, "y"))
     assert odd.resources().dsp == 8 * 2 + 1
-    alone = pointwise(weight_bits=4, out_parallel=1, output=stream((14, 14, 96), 1, "y"))
+    alone = pointwise(weight_bits=4, pair_field=18, out_parallel=1, output=stream((14, 14, 96), 1, "y"))
     assert not alone.packed
     assert alone.resources().dsp == 8 + 1
+
+
+def test_wide_weights_share_multipliers_four_terms_at_a_time() -> None:
+    wide = pointwise(pair_field=18)
+    assert (wide.packed, wide.packed_terms) == (True, 4)
+    assert wide.resources().dsp == 8 * 16 + 8
+    assert wide.interval_cycles == pointwise().interval_cycles
+    logic, plain = (stage.resources().lut - total(stage.memories).lut for stage in (wide, pointwise()))
+    # Weights joined; two trees of four products, taken apart: one upper field by a carry, one by an adder; both sums.
+    packed = 8 * 9 + 2 * (2 * 36 + 37) + (38 - 18) + 2 * 19 + 13
+    assert logic == plain + 16 * packed - 32 * (4 * 17 + 2 * 18 + 19)
+    signed = pointwise(pair_field=18, input=stream((14, 14, 32), 8, signed=True))
+    assert signed.packed_terms == 7
+
+
+def test_the_distance_of_two_products_follows_from_the_multiplier() -> None:
+    assert [pair_field(bits) for bits in (2, 4, 8, 9)] == [18, 18, 18, 17]
+    assert [pair_field(bits, 25) for bits in (4, 6, 7, 8, 9)] == [18, 18, 17, 16, 0]
+    for bits in range(2, 9):
+        for wide in (25, 27):
+            field, low = pair_field(bits, wide), -(1 << (bits - 1))
+            assert -(1 << (wide - 1)) <= (low << field) + low  # the widest pair of weights
+            terms = field_terms(field, 8, False, bits)
+            assert -(1 << (field - 1)) <= terms * 255 * low
+            assert (terms + 1) * 255 * -low >= 1 << (field - 1)
+    with pytest.raises(ValidationError, match="two products of 8-bit weights do not share a multiplier 15 bits apart"):
+        pointwise(pair_field=15)
+    with pytest.raises(ValidationError, match="two products of 9-bit weights do not share a multiplier 18 bits apart"):
+        pointwise(pair_field=18, weight_bits=9)
 
 
 def test_all_outputs_at_once_need_no_pixel_buffer() -> None:

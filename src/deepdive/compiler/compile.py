@@ -25,7 +25,9 @@ DEFAULT_BUDGET = Budget()
 SLOWEST = 1 << 40
 """A frame interval that every folding keeps."""
 GOOD = 1.5
-"""Streamed units within this factor of the interval that the DSPs allow leave nothing for shared ones to gain."""
+"""Streamed units within this factor of the interval that the DSPs allow leave nothing for shared ones to gain. Pairs of
+wide weights do not count here: with them block RAM is short before the DSPs, and the pipeline's simulation does not
+converge in its passes for shared units beside streamed ones that are hardly faster."""
 
 
 def compile(
@@ -104,7 +106,7 @@ def find_compiler(net: QNet, site: Site, sharing: SharingMode) -> Compiler:
         return streamed
     if sharing == "auto":
         units = streamed.bisect(SPAN * streamed.low)
-        if units and max(unit.interval_cycles for unit in units) <= GOOD * streamed.low:
+        if units and max(unit.interval_cycles for unit in units) <= GOOD * streamed.single:
             return streamed
         streamed.units = units
     segments = Segments(streamed.plans, site, streamed.low, always=sharing == "always")
@@ -158,7 +160,9 @@ class Compiler:
     ) -> None:
         self.net, self.site = net, site
         every = partition(net)
-        self.low = fastest_interval([operation for plan in every for operation in plan.operations], site)
+        operations = [operation for plan in every for operation in plan.operations]
+        self.low = fastest_interval(operations, site)
+        self.single = fastest_interval(operations, site, wide_pairs=False)
         self.plans = every if plans is None else plans
         self.hash = fingerprint(net)
         self.units: tuple[Unit, ...] | None = None

@@ -17,13 +17,13 @@ import numpy as np
 from deepdive.compiler.budget import KINDS, Budget, excess, usage
 from deepdive.compiler.build import build_units, skip_rooms
 from deepdive.compiler.fifos import Room, early_pixels, rooms
-from deepdive.compiler.options import Limits
+from deepdive.compiler.options import LIGHT_PAIR_BITS, Limits
 from deepdive.compiler.padding import padded
 from deepdive.compiler.placement import place
 from deepdive.compiler.plan import DENSE, Edge, Operation, UnitPlan
 from deepdive.compiler.search import Question, Search
 from deepdive.hardware.boards import Board
-from deepdive.hardware.stages.dense import PACKED_WEIGHT_BITS
+from deepdive.hardware.stages.arithmetic import pair_field
 from deepdive.hardware.units import Unit
 
 ROUNDS = 12
@@ -61,7 +61,7 @@ class Folder:
         self.plans, self.site = padded(plans), site
         self.operations = tuple(operation for plan in self.plans for operation in plan.operations)
         early = {name: Room(early=pixels) for name, pixels in early_pixels(self.operations).items()}
-        limits = Limits(fastest, slowest, site.board.memory.port_bits)
+        limits = Limits(fastest, slowest, site.board.memory.port_bits, site.board.dsp_bits)
         self.search = Search(self.operations, limits, early)
         dense = [
             index
@@ -195,21 +195,25 @@ def weight_bits(operation: Operation) -> int:
     return int(source.taps * source.channels * target.channels * operation.fields["weight_bits"])
 
 
-def fastest_interval(operations: Sequence[Operation], site: Site) -> int:
-    """No folding can be faster: by the DSPs, and by the beats of the widest stream."""
+def fastest_interval(operations: Sequence[Operation], site: Site, *, wide_pairs: bool = True) -> int:
+    """No folding can be faster: by the DSPs, and by the beats of the widest stream.
+
+    Without `wide_pairs` as if only weights of `LIGHT_PAIR_BITS` shared DSPs.
+    """
     beats = max(
         edge.height * edge.width for operation in operations for edge in (*operation.inputs, *operation.outputs)
     )
-    products = sum(dsp_products(operation) for operation in operations)
+    products = sum(dsp_products(operation, site.board.dsp_bits, wide_pairs) for operation in operations)
     return max(beats, math.ceil(products / max(site.limits(1)["dsp"], 1)))
 
 
-def dsp_products(operation: Operation) -> float:
-    """Times a frame that a DSP must multiply: two products of narrow weights at once."""
+def dsp_products(operation: Operation, dsp_bits: int, wide_pairs: bool) -> float:
+    """Times a frame that a DSP must multiply: two products at once where pairs of weights fit."""
     source, target = operation.inputs[0], operation.outputs[0]
     pixels = target.height * target.width
     if operation.kind not in DENSE:  # depthwise multipliers may be made of LUTs
         return 0
-    packed = operation.fields["weight_bits"] <= PACKED_WEIGHT_BITS and target.channels > 1
+    bits = operation.fields["weight_bits"]
+    packed = pair_field(bits, dsp_bits) and target.channels > 1 and (wide_pairs or bits <= LIGHT_PAIR_BITS)
     products = pixels * source.taps * source.channels * target.channels
     return products / operation.fields.get("conv_groups", 1) / (2 if packed else 1)

@@ -14,6 +14,7 @@ from deepdive.compiler.fifos import Room, input_depth
 from deepdive.compiler.plan import DENSE, JOINS, Edge, Operation, Way, lanes_of
 from deepdive.hardware.resources import Resources
 from deepdive.hardware.stages import Dense, Stage
+from deepdive.hardware.stages.arithmetic import pair_field
 from deepdive.hardware.stream import Stream
 
 MAX_BEAT_BITS = 4096
@@ -21,6 +22,8 @@ MAX_BEAT_BITS = 4096
 
 NO_FOLDING: Mapping[str, Any] = {}
 FABRIC: Mapping[str, Any] = {"fabric": True}
+LIGHT_PAIR_BITS = 4
+"""Pairs of weights of so many bits always share DSPs, at some 12 LUTs a DSP saved; wider ones may not."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +55,13 @@ class Limits:
 
     `fastest` and `slowest` bound the frame interval that the search will ask for; a stage more than twice as fast as
     needed is listed only when there is nothing slower between the same lanes. `port_bits` is what a memory port brings
-    a cycle: external weights of a step are no wider.
+    a cycle: external weights of a step are no wider. `dsp_bits` is the wider operand of the board's DSPs.
     """
 
     fastest: int
     slowest: int
     port_bits: int
+    dsp_bits: int
 
 
 def options(operation: Operation, limits: Limits, room: Room, *, external: bool = False) -> Options:
@@ -159,7 +163,7 @@ def finished(stage: Stage) -> Mapping[str, Any]:
 def dense_candidates(
     operation: Operation, limits: Limits, way_in: tuple[int, Way], way_out: tuple[int, Way], external: bool
 ) -> Iterator[tuple[int, int, Mapping[str, Any], Stage]]:
-    """Foldings of a dense stage between given ways: how many outputs at once."""
+    """Foldings of a dense stage between given ways: how many outputs at once, and whether two share a DSP."""
     (source,), (target,) = operation.inputs, operation.outputs
     read, written = source.stream(way_in[1]), target.stream(way_out[1])
     steps = target.height * target.width * read.groups * written.channels
@@ -168,10 +172,20 @@ def dense_candidates(
         if parallel % written.lanes or parallel > read.groups * written.lanes or interval > limits.slowest:
             continue
         folding: dict[str, Any] = {"out_parallel": parallel, **({"weights": "external"} if external else {})}
-        stage = operation.stage((read,), (written,), folding)
-        assert isinstance(stage, Dense)
-        if external and stage.weight_word_bits > limits.port_bits:
-            return
-        yield way_in[0], way_out[0], folding, stage
+        for pairing in pairings(operation.fields["weight_bits"], parallel, limits.dsp_bits):
+            stage = operation.stage((read,), (written,), {**folding, **pairing})
+            assert isinstance(stage, Dense)
+            if external and stage.weight_word_bits > limits.port_bits:
+                return
+            yield way_in[0], way_out[0], {**folding, **pairing}, stage
         if 2 * interval < limits.fastest:
             return
+
+
+def pairings(weight_bits: int, parallel: int, dsp_bits: int) -> Iterator[Mapping[str, Any]]:
+    """The ways in which `parallel` output channels use DSPs: two sharing each, one alone, or both to choose from."""
+    field = pair_field(weight_bits, dsp_bits) if parallel > 1 else 0
+    if field:
+        yield {"pair_field": field}
+    if not field or weight_bits > LIGHT_PAIR_BITS:
+        yield NO_FOLDING

@@ -101,7 +101,7 @@ class Segments:
     @cached_property
     def searches(self) -> list[Search]:
         """For the streamed foldings of each piece."""
-        limits = Limits(self.low, int(SPAN * self.low), self.site.board.memory.port_bits)
+        limits = Limits(self.low, int(SPAN * self.low), self.site.board.memory.port_bits, self.site.board.dsp_bits)
         return [search(piece.plan.operations, limits) for piece in self.pieces]
 
     def limit(self, interval: float = 1 << 40) -> np.ndarray:

@@ -18,6 +18,7 @@ from deepdive.compiler.shared_cycles import Foldings, Pointwises, up, window
 from deepdive.hardware.memory import Memory
 from deepdive.hardware.resources import Resources
 from deepdive.hardware.stages import Dense, Depthwise, Requantizer, ResidualAdd, SharedBlock, Window
+from deepdive.hardware.stages.arithmetic import pair_field
 from deepdive.hardware.stages.shared_body import CONTROL, MEMORY_WORD_BYTES, PORT, SCALE_BITS, without_memories
 from deepdive.hardware.stages.shared_chain import CODE_BITS, Common
 from deepdive.hardware.stream import Stream
@@ -42,9 +43,8 @@ class PartCosts:
     def __init__(self, blocks: Sequence[SharedBlock], foldings: Foldings, shared: Common) -> None:
         self.how = widest([layer.requantizer for block in blocks for layer in block.layers])
         self.kernel, self.shared, self.strided = shared.kernel, shared, blocks[0]
-        common = self.pointwise(foldings.expand, shared.expand_bits) + self.pointwise(
-            foldings.project, shared.project_bits
-        )
+        common = self.pointwise(foldings.expand, shared.expand_bits)
+        common += self.pointwise(foldings.project, shared.project_bits)
         common += each(foldings.memory_lanes, self.residual) if any(block.add for block in blocks) else 0
         common += vector(CONTROL) * (PARTS + 2)
         # feed, align, gather, pack and the maps' own ends: a repack and a FIFO each.
@@ -76,6 +76,7 @@ class PartCosts:
             output=stream(2 * out_parallel, lanes),
             out_parallel=out_parallel,
             weight_bits=bits,
+            pair_field=pair_field(bits, self.shared.dsp_bits),
             requantizer=self.how,
         )
         return vector(without_memories(stage))

@@ -40,7 +40,7 @@ class Pointwises:
 
 @dataclass(frozen=True)
 class Foldings:
-    """Many a `SharedFolding`, but for `fabric`; int64 (n,) each."""
+    """Many a `SharedFolding`, but for `fabric` and `dsp_bits`; int64 (n,) each."""
 
     expand: Pointwises
     middle_lanes: np.ndarray
@@ -56,7 +56,7 @@ class Foldings:
             self.expand.take(rows), self.middle_lanes[rows], self.project.take(rows), self.memory_lanes[rows]
         )
 
-    def at(self, row: int, *, fabric: bool) -> SharedFolding:
+    def at(self, row: int, *, fabric: bool, dsp_bits: int) -> SharedFolding:
         """One of them."""
         return SharedFolding(
             expand=self.expand.at(row),
@@ -64,6 +64,7 @@ class Foldings:
             project=self.project.at(row),
             memory_lanes=int(self.memory_lanes[row]),
             fabric=fabric,
+            dsp_bits=dsp_bits,
         )
 
     @cached_property

@@ -9,7 +9,6 @@ import numpy as np
 
 from deepdive.compiler.shared_cycles import Foldings, Pointwises, up
 from deepdive.hardware.stages import SharedBlock
-from deepdive.hardware.stages.dense import PACKED_WEIGHT_BITS
 from deepdive.hardware.stages.shared_block import SharedPointwise
 from deepdive.hardware.stages.shared_chain import Common
 
@@ -37,10 +36,13 @@ class Room:
         The most of them.
     memory_lanes
         The most codes in a word of a memory port.
+    dsp_bits
+        Of the wider operand of a DSP.
     """
 
     dsp: float
     memory_lanes: int
+    dsp_bits: int
 
 
 def worthwhile(blocks: Sequence[SharedBlock], shared: Common, room: Room) -> Foldings:
@@ -112,11 +114,11 @@ def joined(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def dsps(foldings: Foldings, shared: Common, *, fabric: bool) -> np.ndarray:
-    """DSPs: multipliers, two a DSP where the weights are narrow, requantizers, and the residual add's."""
+    """DSPs: multipliers, two a DSP where pairs of weights fit, requantizers, and the residual add's."""
     depthwise = 0 if fabric else shared.kernel[0] * shared.kernel[1]
     found = foldings.middle_lanes * (depthwise + 1) + 2 * foldings.memory_lanes
-    for part, bits in ((foldings.expand, shared.expand_bits), (foldings.project, shared.project_bits)):
-        columns = -(-part.out_parallel // 2) if bits <= PACKED_WEIGHT_BITS else part.out_parallel
+    for part, field in ((foldings.expand, shared.expand_field), (foldings.project, shared.project_field)):
+        columns = -(-part.out_parallel // 2) if field else part.out_parallel
         found = found + part.in_lanes * columns + part.lanes
     return np.asarray(found)
 

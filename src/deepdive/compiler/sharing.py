@@ -129,7 +129,7 @@ class Table:
     def __init__(self, blocks: Sequence[SharedBlock], kind: Kind, room: Room) -> None:
         self.rows = {index: row for row, index in enumerate(i for i, block in enumerate(blocks) if kind.fits(block))}
         self.blocks = [placed(blocks[index], kind.lone) for index in self.rows]
-        shared = common(self.blocks)
+        shared = common(self.blocks, room.dsp_bits)
         self.foldings = worthwhile(self.blocks, shared, room)
         if len(self.foldings):
             self.parts = PartCosts(self.blocks, self.foldings, shared)
@@ -146,7 +146,7 @@ class Shareable:
     def __init__(self, plans: Sequence[UnitPlan], board: Board, dsp: float) -> None:
         self.plans = tuple(plans)
         self.board = board
-        self.room = Room(dsp, board.memory.port_bits // 8)
+        self.room = Room(dsp, board.memory.port_bits // 8, board.dsp_bits)
         self._blocks = [block for plan in plans for block in blocks_of(plan.operations)]
         ends = np.cumsum([0, *(len(blocks_of(plan.operations)) for plan in plans)])
         self._ends = [int(end) for end in ends]
@@ -193,7 +193,7 @@ class Shareable:
         place, batch, fabric = VARIANTS[candidate[2]]
         kind = list(kinds(self._blocks[self._ends[start] : self._ends[end]]))[candidate[0]]
         return Sharing(
-            folding=self.table(kind).foldings.at(candidate[1], fabric=fabric),
+            folding=self.table(kind).foldings.at(candidate[1], fabric=fabric, dsp_bits=self.board.dsp_bits),
             lone=kind.lone,
             maps=place.maps,
             weights=place.weights,

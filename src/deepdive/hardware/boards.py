@@ -62,6 +62,8 @@ class Board(BaseModel):
     """Default clock of the accelerator."""
     max_clock_mhz: float = Field(gt=0)
     """Above it a compile is refused: block RAM and DSP limits of the speed grade, with some margin."""
+    dsp_bits: int = Field(default=27, ge=18, le=27)
+    """Bits of the wider operand of a DSP: 27 of a DSP48E2, 25 of a DSP48E1."""
     resources: Resources
     memory: ExternalMemory
     power: PowerFloor

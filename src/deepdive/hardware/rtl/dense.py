@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Mux, ResetSignal, Signal, Value
 
@@ -16,7 +14,7 @@ from deepdive.hardware.rtl.limits import Limits
 from deepdive.hardware.rtl.mac_column import MacShape
 from deepdive.hardware.rtl.memories import RomImage, add_ram, address_bits, field_bits, read_rom, rom_image, signed_bits
 from deepdive.hardware.rtl.requantizer import Accumulators, RequantizerComponent, Rescaling
-from deepdive.hardware.stages.dense import PACKED_WEIGHT_BITS, Dense
+from deepdive.hardware.stages.dense import Dense
 from deepdive.qnet.feature_map import FeatureMap
 from deepdive.qnet.ops import Conv
 
@@ -48,9 +46,8 @@ class DenseComponent(StageComponent):
             w_bits=max(stage.weight_bits, signed_bits(words)),
             acc_bits=stage.requantizer.acc_bits,
             accumulate=stage.input.groups > 1,
+            field=stage.pair_field if stage.packed else 0,
         )
-        if stage.weight_bits <= PACKED_WEIGHT_BITS and stage.out_parallel > 1:
-            self.shape = replace(self.shape, pair=True)
         self.columns.add(self.shape)
         self.image = self._image(field_bits(words, self.shape.w_bits))
         self.requantizer = RequantizerComponent(

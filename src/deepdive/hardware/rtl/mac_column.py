@@ -10,15 +10,15 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from deepdive.hardware.rtl.adder_tree import AdderTree, balanced, tree_levels
-from deepdive.hardware.stages.arithmetic import PACKED_FIELD_BITS as FIELD_BITS
-from deepdive.hardware.stages.arithmetic import tree_radix
+from deepdive.hardware.stages.arithmetic import field_terms, tree_radix
 
 
 @dataclass(frozen=True)
 class MacShape:
     """What a column computes: ``sum(x[i] * w[i])`` over `inputs` products a cycle, modulo ``2**acc_bits``.
 
-    With `pair` it computes two columns that read the same x, a multiplier for both. With `fabric` it has no `*` that
+    With a `field` it computes two columns that read the same x, a multiplier for both, their products so many bits
+    apart. With `fabric` it has no `*` that
     synthesis would map to a DSP: its products are sums of shifted codes.
     """
 
@@ -28,7 +28,7 @@ class MacShape:
     w_bits: int
     acc_bits: int
     accumulate: bool
-    pair: bool = False
+    field: int = 0
     fabric: bool = False
 
     @property
@@ -36,7 +36,7 @@ class MacShape:
         """Names the column's Verilog module: equal shapes share one."""
         sign = "s" if self.x_signed else "u"
         tail = (
-            ("_pair" if self.pair else "")
+            (f"_pair{self.field}" if self.field else "")
             + ("_fabric" if self.fabric else "")
             + ("_accumulate" if self.accumulate else "")
         )
@@ -44,23 +44,22 @@ class MacShape:
 
     @property
     def columns(self) -> int:
-        return 2 if self.pair else 1
+        return 2 if self.field else 1
 
     @property
     def factor_bits(self) -> int:
         """Of what a multiplier takes beside a code: a weight, or two packed ones."""
-        return self.w_bits + (FIELD_BITS + 1 if self.pair else 0)
+        return self.w_bits + (self.field + 1 if self.field else 0)
 
     @property
     def packed_terms(self) -> int:
-        """Products whose sum the lower of two packed fields holds: 64 for 4-bit weights and 8-bit codes."""
-        largest = 1 << (self.x_bits - 1) if self.x_signed else (1 << self.x_bits) - 1
-        return ((1 << (FIELD_BITS - 1)) - 1) // (largest << (self.w_bits - 1))
+        """Products whose sum the lower of two packed fields holds."""
+        return field_terms(self.field, self.x_bits, self.x_signed, self.w_bits)
 
     @property
     def chunk(self) -> int:
         """Products that are summed before packed fields are taken apart; all of them where nothing is packed."""
-        if not self.pair:
+        if not self.field:
             return self.inputs
         chunks = -(-self.inputs // self.packed_terms)
         return -(-self.inputs // chunks)
@@ -125,7 +124,7 @@ class MacColumn(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         shape = self.shape
-        totals = self._packed_sums(m) if shape.pair else [self._sum(m)]
+        totals = self._packed_sums(m) if shape.field else [self._sum(m)]
         for column, total in enumerate(totals):
             acc = self.acc.word_select(column, shape.acc_bits)
             if not shape.accumulate:
@@ -165,19 +164,19 @@ class MacColumn(wiring.Component):
 
     def _packed_sums(self, m: Module) -> list[Value]:
         """The sums of two columns; one multiplier and one adder tree for both, taken apart once a chunk."""
-        shape = self.shape
-        packed = AdderTree(m, self.enable, FIELD_BITS + shape.acc_bits, shape.radix)
+        shape, field = self.shape, self.shape.field
+        packed = AdderTree(m, self.enable, field + shape.acc_bits, shape.radix)
         products = []
         for index in range(shape.inputs):
-            weights = (self._weight(index, 1) << FIELD_BITS) + self._weight(index, 0)
+            weights = (self._weight(index, 1) << field) + self._weight(index, 0)
             products.append(self.product(m, packed, index, weights))
         lows, highs = [], []
         levels = tree_levels(shape.chunk, shape.radix)
         for start in range(0, shape.inputs, shape.chunk):
             total = packed.total(products[start : start + shape.chunk], f"packed{start}_", levels)
-            low = total[:FIELD_BITS].as_signed()
+            low = total[:field].as_signed()
             # A negative lower field has borrowed one from the upper.
             lows.append(low)
-            highs.append(total[FIELD_BITS:].as_signed() + low[FIELD_BITS - 1])
+            highs.append(total[field:].as_signed() + low[field - 1])
         single = AdderTree(m, self.enable, shape.acc_bits, shape.radix)
         return [single.total(lows, "low"), single.total(highs, "high")]

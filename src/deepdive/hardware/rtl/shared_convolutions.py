@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from amaranth.hdl import Module, Signal, Value
 from amaranth.lib.wiring import In, Member, Out
 
@@ -15,7 +13,6 @@ from deepdive.hardware.rtl.mac_column import MacShape
 from deepdive.hardware.rtl.shared_layers import Layers
 from deepdive.hardware.rtl.shared_requantizer import SharedRequantizer, requantizer_limits
 from deepdive.hardware.stages import Dense, Depthwise
-from deepdive.hardware.stages.dense import PACKED_WEIGHT_BITS
 from deepdive.hardware.stages.shared_chain import CODE_BITS
 
 
@@ -70,9 +67,8 @@ class SharedDense(Outside, DenseComponent):
             w_bits=layers.weight_bits,
             acc_bits=layers.acc_bits,
             accumulate=any(layer.stage.input.groups > 1 for layer in layers.present),
+            field=stage.pair_field if stage.packed else 0,
         )
-        if layers.weight_bits <= PACKED_WEIGHT_BITS and stage.out_parallel > 1:
-            shape = replace(shape, pair=True)
         sizes = [
             {**dense_limits(layer.stage), **requantizer_limits(layer)}
             for layer in layers.present

@@ -9,8 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-PACKED_FIELD_BITS = 18
-"""Distance of two packed products: a DSP48E2 multiplies 27 x 18 bits (UG579), so 8-bit codes and 4-bit weights fit."""
+WIDE_BITS = 27
+"""Bits of the wider operand of a DSP48E2, which multiplies 27 x 18 (UG579); a DSP48E1 multiplies 25 x 18 (UG479)."""
+
+MOST_FIELD_BITS = 18
+"""Two packed products lie no further apart: wider fields hold longer sums, but every adder of them is wider, too."""
+
+CODE_BITS = 8
+"""No code has more."""
 
 MOST_BINARY = 64
 """Products that a tree of two-input adders sums: six levels of registers. More are added four at a time, in carry-save
@@ -39,6 +45,21 @@ def tree_luts(operands: int, bits: int, most_bits: int, radix: int = 2) -> float
     return luts
 
 
+def field_terms(field: int, x_bits: int, x_signed: bool, w_bits: int) -> int:
+    """Products whose sum fits the lower of two packed fields: 64 of 4-bit weights and 8-bit codes, 4 of 8-bit ones."""
+    largest = 1 << (x_bits - 1) if x_signed else (1 << x_bits) - 1
+    return ((1 << (field - 1)) - 1) // (largest << (w_bits - 1))
+
+
+def pair_field(w_bits: int, wide_bits: int = WIDE_BITS) -> int:
+    """Distance of the products of two weights and a code of any kind that share a DSP; 0 where there is no room.
+
+    Two weights at that distance, ``(w1 << field) + w0``, take a bit more than the field and a weight together.
+    """
+    field = min(MOST_FIELD_BITS, wide_bits - w_bits - 1)
+    return field if field > 1 and field_terms(field, CODE_BITS, False, w_bits) else 0
+
+
 def fabric_multiplier_luts(x_bits: int, w_bits: int) -> int:
     """LUTs of a multiplier without a DSP: a row of the code for each bit of the weight, added up; fitted."""
     return w_bits * (x_bits + 2) + 5 * max(w_bits - 4, 0)
@@ -59,17 +80,18 @@ class Column:
         multipliers = self.inputs * fabric_multiplier_luts(self.x_bits, self.w_bits) if fabric else 0
         return multipliers + tree_luts(self.inputs, product, self.acc_bits, tree_radix(self.inputs))
 
-    def pair_luts(self, terms: int) -> float:
+    def pair_luts(self, field: int, terms: int) -> float:
         """LUTs of two columns that share their multipliers and an adder tree, taken apart once per `terms` products.
 
-        Joining two weights is an adder of ``w_bits + 1`` bits: the upper weight, less the lower one's sign.
+        Joining two weights is an adder of ``w_bits + 1`` bits: the upper weight, less the lower one's sign. What a
+        lower sum has borrowed from the upper one is added back; every second time by the carry of an adder that is there.
         """
         chunks = -(-self.inputs // terms)
         radix, chunk = tree_radix(self.inputs), -(-self.inputs // chunks)
-        most = PACKED_FIELD_BITS + self.acc_bits
-        product = min(self.x_bits + PACKED_FIELD_BITS + self.w_bits + 1, most)
-        field = min(product + chunk.bit_length() - PACKED_FIELD_BITS, self.acc_bits)
+        most = field + self.acc_bits
+        product = min(self.x_bits + field + self.w_bits + 1, most)
+        upper = min(product + chunk.bit_length() - field, self.acc_bits)
         joins = self.inputs * (self.w_bits + 1)
-        apart = chunks * (tree_luts(chunk, product, most, radix) + field)
-        rest = 2 * tree_luts(chunks, PACKED_FIELD_BITS, self.acc_bits, radix)
+        apart = chunks * tree_luts(chunk, product, most, radix) + chunks // 2 * upper
+        rest = 2 * tree_luts(chunks, field, self.acc_bits, radix)
         return joins + apart + rest + SEPARATION_LUTS

@@ -9,11 +9,8 @@ from pydantic import Field, model_validator
 
 from deepdive.hardware.memory import Memory, total
 from deepdive.hardware.resources import Resources
-from deepdive.hardware.stages.arithmetic import PACKED_FIELD_BITS, Column
+from deepdive.hardware.stages.arithmetic import MOST_FIELD_BITS, WIDE_BITS, Column, field_terms
 from deepdive.hardware.stages.stage import Pipe, Requantizer
-
-PACKED_WEIGHT_BITS = 4
-"""Weights of at most so many bits share DSPs: ``((w1 << 18) + w0) * x`` is the products of two output channels."""
 
 
 class Dense(Pipe):
@@ -25,8 +22,8 @@ class Dense(Pipe):
     ``input.groups * output.lanes >= out_parallel`` and the requantizers are shared.
 
     A grouped convolution (`conv_groups` > 1, not depthwise) runs as a dense one whose weights are filled up with zeros.
-    Weights of at most four bits share DSPs, two output channels each, and an adder tree that adds both products at
-    once, taken apart once per `packed_terms` inputs.
+    With a `pair_field` two output channels share DSPs, ``((w1 << pair_field) + w0) * x`` holding both products, and an
+    adder tree that adds both at once, taken apart once per `packed_terms` inputs; 0: each channel has its own.
     Weights lie on chip (block RAM or, when shallow, LUTs), on chip in LUTs (`distributed`), or are read from external
     memory in the order of use, one word a step (`external`).
 
@@ -42,6 +39,7 @@ class Dense(Pipe):
     weights: Literal["on_chip", "distributed", "external"] = "on_chip"
     conv_groups: int = Field(default=1, ge=1)
     drains: bool = False
+    pair_field: int = Field(default=0, ge=0, le=MOST_FIELD_BITS)
 
     @model_validator(mode="after")
     def _folding(self) -> Dense:
@@ -54,6 +52,11 @@ class Dense(Pipe):
             raise ValueError(f"stage '{self.name}': {self.output.lanes} requantizers cannot follow the accumulators")
         if (self.input.height, self.input.width) != (self.output.height, self.output.width) or self.output.taps != 1:
             raise ValueError(f"stage '{self.name}': input and output maps differ in size")
+        if self.pair_field and not (self.packed_terms and self.pair_field + self.weight_bits < WIDE_BITS):
+            raise ValueError(
+                f"stage '{self.name}': two products of {self.weight_bits}-bit weights do not share a multiplier "
+                f"{self.pair_field} bits apart"
+            )
         return self
 
     @property
@@ -87,13 +90,12 @@ class Dense(Pipe):
     @property
     def packed(self) -> bool:
         """Whether two output channels share a multiplier; an odd last one has its own."""
-        return self.weight_bits <= PACKED_WEIGHT_BITS and self.out_parallel > 1
+        return self.pair_field > 0 and self.out_parallel > 1
 
     @property
     def packed_terms(self) -> int:
-        """Products whose sum fits the lower of two packed fields: 64 for 4-bit weights and 8-bit codes."""
-        largest = 1 << (self.input.bits - 1) if self.input.signed else (1 << self.input.bits) - 1
-        return ((1 << (PACKED_FIELD_BITS - 1)) - 1) // (largest << (self.weight_bits - 1))
+        """Products whose sum fits the lower of two packed fields."""
+        return field_terms(self.pair_field, self.input.bits, self.input.signed, self.weight_bits)
 
     @property
     def weight_count(self) -> int:
@@ -144,7 +146,8 @@ class Dense(Pipe):
         columns = math.ceil(self.out_parallel / 2) if self.packed else self.out_parallel
         acc_bits = self.requantizer.acc_bits
         column = Column(inputs, self.input.bits, self.weight_bits, acc_bits)
-        adders = math.ceil(columns * (column.pair_luts(self.packed_terms) if self.packed else column.luts()))
+        luts = column.pair_luts(self.pair_field, self.packed_terms) if self.packed else column.luts()
+        adders = math.ceil(columns * luts)
         sums = (2 if self.packed else 1) * columns * acc_bits if self.input.groups > 1 else 0
         waiting = self.out_parallel * acc_bits if self.out_parallel > self.output.lanes else 0
         again = self.input.beat_bits if self.out_groups > 1 and self.input.groups > 1 else 0

@@ -153,6 +153,8 @@ class SharedFolding(Description):
         Codes in a word of the maps' memory.
     fabric
         Depthwise multipliers of LUTs.
+    dsp_bits
+        Of the wider operand of a DSP; where two weights fit, two output channels of a pointwise part share it.
     """
 
     expand: PointwiseFolding | None = None
@@ -160,6 +162,7 @@ class SharedFolding(Description):
     project: PointwiseFolding | None = None
     memory_lanes: int = Field(ge=1)
     fabric: bool = False
+    dsp_bits: int = Field(default=27, ge=18, le=27)
 
     @model_validator(mode="after")
     def _neighbours(self) -> SharedFolding:

@@ -100,7 +100,7 @@ class SharedBody(Pipe):
     @property
     def shared(self) -> Common:
         """What all blocks have in common."""
-        return common(self.blocks)
+        return common(self.blocks, self.folding.dsp_bits)
 
     def chain(self, block: SharedBlock) -> tuple[Stage, ...]:
         """The stages through which a block flows."""

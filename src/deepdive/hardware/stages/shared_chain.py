@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from deepdive.hardware.stages.add import ResidualAdd
+from deepdive.hardware.stages.arithmetic import WIDE_BITS, pair_field
 from deepdive.hardware.stages.dense import Dense
 from deepdive.hardware.stages.depthwise import Depthwise
 from deepdive.hardware.stages.fork import Fork
@@ -38,15 +39,28 @@ class Common:
         Of the window: the largest of all blocks'.
     expand_bits, depthwise_bits, project_bits
         Of a weight: the most of all blocks'.
+    dsp_bits
+        Of the wider operand of a DSP.
     """
 
     kernel: tuple[int, int]
     expand_bits: int
     depthwise_bits: int
     project_bits: int
+    dsp_bits: int
+
+    @property
+    def expand_field(self) -> int:
+        """Distance of two products of the first pointwise part that share a DSP; 0: they do not."""
+        return pair_field(self.expand_bits, self.dsp_bits)
+
+    @property
+    def project_field(self) -> int:
+        """The same of the second pointwise part."""
+        return pair_field(self.project_bits, self.dsp_bits)
 
 
-def common(blocks: Sequence[SharedBlock]) -> Common:
+def common(blocks: Sequence[SharedBlock], dsp_bits: int = WIDE_BITS) -> Common:
     """The hardware that all of `blocks` can run on."""
     kernels = [block.depthwise.kernel for block in blocks if block.depthwise]
     return Common(
@@ -54,6 +68,7 @@ def common(blocks: Sequence[SharedBlock]) -> Common:
         expand_bits=max((block.expand.weight_bits for block in blocks if block.expand), default=2),
         depthwise_bits=max((block.depthwise.weight_bits for block in blocks if block.depthwise), default=2),
         project_bits=max((block.project.weight_bits for block in blocks if block.project), default=2),
+        dsp_bits=dsp_bits,
     )
 
 
@@ -132,6 +147,7 @@ class Chain:
                 output=given,
                 out_parallel=how.out_parallel,
                 weight_bits=self.shared.expand_bits if role == "expand" else self.shared.project_bits,
+                pair_field=self.shared.expand_field if role == "expand" else self.shared.project_field,
                 requantizer=layer.requantizer,
             )
         )

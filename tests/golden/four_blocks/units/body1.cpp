@@ -31,6 +31,7 @@ struct body1_pointwise_spec {
     static constexpr int out_groups = 4;
     static constexpr int out_parallel = 8;
     static constexpr int weight_bits = 8;
+    static constexpr int pair_field = 0;
     static constexpr int weights_at = 0;
     static constexpr int scales_at = 0;
     static constexpr bool drains = false;
@@ -86,6 +87,7 @@ struct body1_pointwise2_spec {
     static constexpr int out_groups = 2;
     static constexpr int out_parallel = 4;
     static constexpr int weight_bits = 8;
+    static constexpr int pair_field = 0;
     static constexpr int weights_at = 0;
     static constexpr int scales_at = 0;
     static constexpr bool drains = false;

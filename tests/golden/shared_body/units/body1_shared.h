@@ -27,6 +27,7 @@ struct body1_shared_expand_spec {
     using input = deepdive::beat<ap_uint<8>, 4>;
     using output = deepdive::beat<ap_uint<8>, 4>;
     static constexpr int out_parallel = 8;
+    static constexpr int pair_field = 18;
     static constexpr int groups = 2;
     static constexpr int least_groups = 2;
     static constexpr int weight_bits = 4;
@@ -66,6 +67,7 @@ struct body1_shared_project_spec {
     using input = deepdive::beat<ap_uint<8>, 4>;
     using output = deepdive::beat<ap_uint<8>, 4>;
     static constexpr int out_parallel = 4;
+    static constexpr int pair_field = 18;
     static constexpr int groups = 8;
     static constexpr int least_groups = 8;
     static constexpr int weight_bits = 4;

@@ -38,6 +38,7 @@ def _(stage: Dense, net: QNet) -> StageCode:
                 out_groups=stage.out_groups,
                 out_parallel=stage.out_parallel,
                 weight_bits=weight_bits,
+                pair_field=stage.pair_field,
                 weights_at=0,
                 scales_at=0,
             ),

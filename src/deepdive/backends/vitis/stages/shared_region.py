@@ -157,7 +157,10 @@ class Region:
 
     def dense(self, name: str, end: str, how: PointwiseFolding) -> str:
         """One pointwise layer."""
-        constants = (*integers(out_parallel=how.out_parallel, **self.groups(self.all(name))), *self.arithmetic(name))
+        shared = self.body.shared
+        field = shared.expand_field if name == "expand" else shared.project_field
+        sizes = integers(out_parallel=how.out_parallel, pair_field=field, **self.groups(self.all(name)))
+        constants = (*sizes, *self.arithmetic(name))
         self.spec(name, (("input", beat(how.in_lanes)), ("output", beat(how.lanes))), constants)
         result = self.fifo(f"{name}_out", beat(how.lanes))
         self.put("dense", (end, result, *self.words(name)), name, spec=name)

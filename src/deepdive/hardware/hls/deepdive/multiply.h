@@ -1,8 +1,8 @@
 // The multiplier array of a dense stage: every input code times its weight for every output channel, summed.
 //
-// Weights of at most four bits share a multiplier, two output channels each: (w1 << 18) + w0 times the code is two products
-// in one DSP48E2 (27 x 18 bits). Sums of such products stay packed as long as the lower one fits its 18 bits, then they are
-// taken apart: a negative lower sum has borrowed one from the upper.
+// Two output channels can share a multiplier: (w1 << FIELD) + w0 times the code is two products, FIELD bits apart, in one
+// DSP48E2 (27 x 18 bits). Sums of such products stay packed as long as the lower one fits its field, then they are taken
+// apart: a negative lower sum has borrowed one from the upper.
 #ifndef DEEPDIVE_MULTIPLY_H
 #define DEEPDIVE_MULTIPLY_H
 
@@ -10,14 +10,13 @@
 
 namespace deepdive {
 
-constexpr int field_bits = 18;          // distance of two products that share a multiplier
-constexpr int packed_weight_bits = 4;   // weights of at most so many bits share one
+// Products of a weight and an 8-bit code whose sum fits the lower field: 64 for 4-bit weights 18 bits apart, 4 for 8-bit ones.
+constexpr int packed_terms(int field, int weight_bits) {
+    return field == 0 ? 1 : ((1 << (field - 1)) - 1) / (255 << (weight_bits - 1));
+}
 
-// Products of a weight and an 8-bit code whose sum fits the lower field: 64 of them for 4-bit weights.
-constexpr int packed_terms(int weight_bits) { return ((1 << (field_bits - 1)) - 1) / (255 << (weight_bits - 1)); }
-
-// sums[out] = sum over in of codes[in] * factors[in * OUTPUTS + out].
-template <int BITS, int INPUTS, int OUTPUTS, class Code>
+// sums[out] = sum over in of codes[in] * factors[in * OUTPUTS + out]; with FIELD 0 every product has its own multiplier.
+template <int BITS, int FIELD, int INPUTS, int OUTPUTS, class Code>
 void multiply(const Code (&codes)[INPUTS], const ap_int<BITS> (&factors)[INPUTS * OUTPUTS], int (&sums)[OUTPUTS]) {
 #pragma HLS inline
 clear:
@@ -25,9 +24,10 @@ clear:
 #pragma HLS unroll
         sums[out] = 0;
     }
-    if constexpr (BITS <= packed_weight_bits && OUTPUTS > 1) {
-        constexpr int terms = packed_terms(BITS);
+    if constexpr (FIELD != 0 && OUTPUTS > 1) {
+        constexpr int terms = packed_terms(FIELD, BITS);
         constexpr int pairs = (OUTPUTS + 1) / 2;
+        static_assert(terms > 0 && FIELD + BITS < 27, "two weights fit the wider operand of a multiplier, a product its field");
     chunks:
         for (int start = 0; start < INPUTS; start += terms) {
 #pragma HLS unroll
@@ -41,23 +41,23 @@ clear:
         multiply_chunk:
             for (int in = start; in < start + terms && in < INPUTS; ++in) {
 #pragma HLS unroll
-                const int code = codes[in];
+                const long long code = codes[in];
             multiply_pair:
                 for (int pair = 0; pair < pairs; ++pair) {
 #pragma HLS unroll
                     const int at = in * OUTPUTS + 2 * pair;
                     const int low = factors[at];
                     const int high = 2 * pair + 1 < OUTPUTS ? static_cast<int>(factors[at + 1]) : 0;
-                    packed[pair] += (high * (1 << field_bits) + low) * code;
+                    packed[pair] += (high * (1 << FIELD) + low) * code;
                 }
             }
         take_apart:
             for (int pair = 0; pair < pairs; ++pair) {
 #pragma HLS unroll
-                const ap_int<field_bits> low = packed[pair];
+                const ap_int<FIELD> low = packed[pair];
                 sums[2 * pair] += low;
                 if (2 * pair + 1 < OUTPUTS) {
-                    sums[2 * pair + 1] += static_cast<int>((packed[pair] - low) >> field_bits);
+                    sums[2 * pair + 1] += static_cast<int>((packed[pair] - low) >> FIELD);
                 }
             }
         }
