@@ -14,7 +14,17 @@ from deepdive.errors import DeepDiveError
 from deepdive.hardware.rtl.component import StageComponent
 from deepdive.hardware.rtl.fifo import StreamFifo
 from deepdive.hardware.rtl.memories import memory_module
-from rtl.stage_cases import ConvSpec, add_case, concat_case, plain_case, window_case
+from deepdive.qnet import FeatureMap
+from rtl.stage_cases import (
+    ConvSpec,
+    add_case,
+    avg_pool_case,
+    concat_case,
+    max_pool_case,
+    pad_case,
+    plain_case,
+    window_case,
+)
 
 PREPARE = """read_verilog -sv -formal deepdive_ram.v dut.v check.v
 hierarchy -check -top check
@@ -66,6 +76,9 @@ STAGES = {
     "join": plain_case("j", 1, (1, 2, 4), (2, 4)),
     "concat": concat_case("c", 1, (1, 2, 2), 4, 2),
     "fork": plain_case("f", 1, (1, 2, 2), (1, 1)),
+    "pad": pad_case("p", 1, FeatureMap("x", (2, 2, 2), 2), (1, 1, 1, 1), 1),
+    "max_pool": max_pool_case(ConvSpec("m", 1, (2, 2), (2, 2), (2, 2), bits=(2, 2, 2)), 1),
+    "avg_pool": avg_pool_case(ConvSpec("v", 1, (2, 2), (2, 2), (2, 2), bits=(2, 2, 2)), 1, counted=True),
 }
 
 

