@@ -84,7 +84,7 @@ class Column:
         """LUTs of two columns that share their multipliers and an adder tree, taken apart once per `terms` products.
 
         Joining two weights is an adder of ``w_bits + 1`` bits: the upper weight, less the lower one's sign. What a
-        lower sum has borrowed from the upper one is added back; every second time by the carry of an adder that is there.
+        lower sum has borrowed from the upper one is added back: every second time by the carry of another adder.
         """
         chunks = -(-self.inputs // terms)
         radix, chunk = tree_radix(self.inputs), -(-self.inputs // chunks)
