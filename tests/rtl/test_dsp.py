@@ -6,7 +6,6 @@ import re
 import subprocess
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -26,10 +25,10 @@ from deepdive.simulation.verilated import build_simulator
 from deepdive.simulation.yosys_flow import map_to_primitives
 from network_builder import NetworkBuilder, Numbers, random_codes
 
-PACKED: dict[str, Any] = {"field": 18} if "field" in MacShape.__dataclass_fields__ else {"pair": True}
 CYCLES = 20_000
 SHAPES = (
-    MacShape(inputs=5, x_bits=8, x_signed=False, w_bits=4, acc_bits=18, accumulate=True, **PACKED),
+    MacShape(inputs=4, x_bits=8, x_signed=False, w_bits=8, acc_bits=20, accumulate=False, field=16),
+    MacShape(inputs=5, x_bits=8, x_signed=False, w_bits=4, acc_bits=18, accumulate=True, field=18),
     MacShape(inputs=3, x_bits=4, x_signed=True, w_bits=8, acc_bits=16, accumulate=False),
     MacShape(inputs=2, x_bits=8, x_signed=True, w_bits=3, acc_bits=14, accumulate=True, fabric=True),
 )
@@ -159,7 +158,7 @@ def test_what_has_no_instances() -> None:
     assert (dsp_kind("xc7z020clg400-1"), dsp_kind("xczu9eg-ffvb1156-2-e")) == ("dsp48e1", "dsp48e2")
     with pytest.raises(DeepDiveError, match=r"Backend 'hls' has no instances of DSPs; use --backend rtl\."):
         writers("hls", dsp_instances=True)
-    wide = MacShape(inputs=1, x_bits=8, x_signed=False, w_bits=8, acc_bits=20, accumulate=False, **PACKED)
+    wide = MacShape(inputs=1, x_bits=8, x_signed=False, w_bits=8, acc_bits=20, accumulate=False, field=18)
     with pytest.raises(DeepDiveError, match="27 by 9 bits, and a DSP48E1 25 by 18; compile without --dsp-instances"):
         emit({"wide": DspColumn(wide, "dsp48e1")})
     assert "deepdive_dsp #(" in emit({"wide": DspColumn(wide, "dsp48e2")})["wide"]
