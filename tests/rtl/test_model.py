@@ -80,7 +80,7 @@ STAGES = {case.name: case for case in CASES}
 FIFOS = {
     f"fifo_{depth}x{lanes * 8}": Stream(name="f", height=1, width=1, channels=lanes, lanes=lanes, bits=8, depth=depth)
     for depth, lanes in ((2, 8), (2, 36), (20, 8), (50, 8), (300, 8), (3000, 4))
-}
+} | {"fifo_ultra": Stream(name="f", height=1, width=1, channels=18, lanes=18, bits=8, depth=4000, ultra=True)}
 MODEL: dict[str, Resources] = {name: case.stage.resources() for name, case in STAGES.items()} | {
     name: stream.resources for name, stream in FIFOS.items()
 }
@@ -93,7 +93,7 @@ def fill(folder: Path) -> None:
         modules |= {shape.name: MacColumn(shape) for shape in case.component.columns}
         for image in case.component.roms:
             (folder / f"{image.name}.mem").write_text(image.text())
-    modules |= {name: StreamFifo(stream.beat_bits, stream.depth) for name, stream in FIFOS.items()}
+    modules |= {name: StreamFifo(stream.beat_bits, stream.depth, ultra=stream.ultra) for name, stream in FIFOS.items()}
     for name, verilog in emit(modules).items():
         (folder / f"{name}.v").write_text(verilog)
     for name in MEMORY_MODULES:
@@ -111,7 +111,7 @@ def netlist(make_once: MakeOnce) -> dict[str, Module]:
 @pytest.mark.parametrize("name", MODEL)
 def test_the_model_is_within_15_percent_of_synthesis(netlist: dict[str, Module], name: str) -> None:
     found, model = resources(primitives(name, netlist)), MODEL[name]
-    assert (model.dsp, model.bram36) == (found.dsp, found.bram36)
+    assert (model.dsp, model.bram36, model.uram) == (found.dsp, found.bram36, found.uram)
     assert model.lut == pytest.approx(found.lut, rel=SHARE, abs=4)
 
 

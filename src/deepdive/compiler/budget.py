@@ -20,6 +20,7 @@ TITLES = {
     "lut": "LUT",
     "ff": "FF",
     "bram36": "BRAM36",
+    "uram": "URAM",
     "ports": "memory ports",
     "bytes": "bytes a frame from external memory",
 }
@@ -38,12 +39,13 @@ class Budget(BaseModel):
     lut: float = Field(default=0.70, gt=0, le=1)
     ff: float = Field(default=0.70, gt=0, le=1)
     bram36: float = Field(default=0.85, gt=0, le=1)
+    uram: float = Field(default=0.85, gt=0, le=1)
     memory_bandwidth: float = Field(default=0.80, gt=0, le=1)
     power_w: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     latency_ms: float | None = Field(default=None, gt=0, allow_inf_nan=False)
 
     def limits(self, board: Board, clock_mhz: float, interval_cycles: int) -> dict[str, float]:
-        """The most of each kind at a frame interval. One memory port is left for images and results."""
+        """The most of each kind and of UltraRAM at a frame interval. A memory port is left for images and results."""
         available, memory = board.resources, board.memory
         bytes_a_second = self.memory_bandwidth * memory.bytes_per_second
         return {
@@ -51,6 +53,7 @@ class Budget(BaseModel):
             "lut": self.lut * available.lut,
             "ff": self.ff * available.ff,
             "bram36": self.bram36 * available.bram36,
+            "uram": self.uram * available.uram,
             "ports": memory.ports - 1,
             "bytes": bytes_a_second * interval_cycles / (clock_mhz * 1e6),
         }
@@ -74,11 +77,13 @@ def budget_of(
     if not 0 < max_utilization <= 1:
         raise DeepDiveError(f"Utilization {max_utilization:g} is no share of 0..1; 0.5 is half of the board.")
     share = max_utilization
-    return Budget(dsp=share, lut=share, ff=share, bram36=share, power_w=max_power_w, latency_ms=max_latency_ms)
+    return Budget(
+        dsp=share, lut=share, ff=share, bram36=share, uram=share, power_w=max_power_w, latency_ms=max_latency_ms
+    )
 
 
 def usage(units: tuple[Unit, ...]) -> dict[str, float]:
-    """What finished units take, of each kind."""
+    """What finished units take, of each kind and of UltraRAM."""
     used = sum((unit.resources for unit in units), Resources())
     streams = [stage.external_bytes for unit in units for stage in unit.stages if stage.external_bytes]
     return {
@@ -86,6 +91,7 @@ def usage(units: tuple[Unit, ...]) -> dict[str, float]:
         "lut": used.lut,
         "ff": used.ff,
         "bram36": used.bram36,
+        "uram": used.uram,
         "ports": len(streams),
         "bytes": sum(streams),
     }

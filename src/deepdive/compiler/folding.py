@@ -21,7 +21,8 @@ from deepdive.compiler.options import LIGHT_PAIR_BITS, Limits
 from deepdive.compiler.padding import padded
 from deepdive.compiler.placement import place
 from deepdive.compiler.plan import DENSE, Edge, Operation, UnitPlan
-from deepdive.compiler.search import Question, Search
+from deepdive.compiler.search import Folding, Question, Search
+from deepdive.compiler.ultra import in_ultra
 from deepdive.hardware.boards import Board
 from deepdive.hardware.stages.arithmetic import pair_field
 from deepdive.hardware.units import Unit
@@ -145,10 +146,10 @@ class Folder:
             folding = self.search.cheapest(Question(interval, shares / limit, skips, external))
             if folding is None:
                 return None
-            folding = place(folding, self.operations, limit, luts)
+            folding = place(self.lightened(folding, limits["uram"]), self.operations, limit, luts)
             loads = folding.costs / limit
             if (loads <= 1).all():
-                units = build_units(self.plans, folding.choices)
+                units = in_ultra(build_units(self.plans, folding.choices), limits["uram"])
                 used = usage(units)
                 if not excess(used, limits):
                     return units
@@ -159,6 +160,14 @@ class Folder:
             shares = shares * np.exp(STEEP * np.clip(loads - 1, -0.5, 0.5))
             shares /= shares.sum()
         return None
+
+    def lightened(self, folding: Folding, most: float) -> Folding:
+        """The folding's costs without what its FIFOs leave to at most so many UltraRAMs."""
+        if most < 1:
+            return folding
+        units = build_units(self.plans, folding.choices)
+        before, after = usage(units), usage(in_ultra(units, most))
+        return Folding(folding.choices, folding.costs + np.array([after[kind] - before[kind] for kind in KINDS]))
 
     def skips(self, interval: int) -> dict[str, Room]:
         """Room of the skip FIFOs with every edge as narrow as the interval allows: close to what will be needed."""
@@ -184,7 +193,7 @@ class Folder:
             external = frozenset(self.movable(interval, limits)) if kind == "bram36" else frozenset()
             folding = self.search.cheapest(Question(interval, prices, self.skips(interval), external))
             if folding is not None and kind == "bram36":
-                folding = place(folding, self.operations, limit, limits["lut"])
+                folding = place(self.lightened(folding, limits["uram"]), self.operations, limit, limits["lut"])
             found[kind] = math.inf if folding is None else float(folding.costs[index])
         return found
 

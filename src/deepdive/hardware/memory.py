@@ -7,12 +7,15 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from deepdive.hardware.resources import Resources
 
 BRAM18_SHAPES = ((16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 36))
 """(depth, width) of a BRAM18 in simple dual-port mode: UG573, table 1-2 (512x36 is simple dual-port only)."""
+
+URAM_SHAPE = 4096, 72
+"""(depth, width) of an UltraRAM: UG573, chapter 2."""
 
 LUTRAM_SHAPES = ((64, 7), (32, 14))
 """(depth, width) of the 8 LUTs of a SLICEM as a RAM with one write and one read port: RAM64M8, RAM32M16."""
@@ -27,7 +30,8 @@ LUTS_PER_BRAM36 = 200
 class Memory(BaseModel):
     """`banks` equal memories of `depth` words of `width` bits, one read and one write port each.
 
-    `storage` names the primitive, or lets depth and size decide.
+    `storage` names the primitive, or lets depth and size decide. UltraRAM (`ultra`) is never decided on here: only some
+    boards have it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,7 +41,13 @@ class Memory(BaseModel):
     width: int = Field(ge=1)
     banks: int = Field(default=1, ge=1)
     read_only: bool = False
-    storage: Literal["auto", "distributed", "block"] = "auto"
+    storage: Literal["auto", "distributed", "block", "ultra"] = "auto"
+
+    @model_validator(mode="after")
+    def _contents(self) -> Memory:
+        if self.read_only and self.storage == "ultra":
+            raise ValueError(f"memory '{self.name}': a ROM in UltraRAM, which a bitstream cannot fill (UG573)")
+        return self
 
     @property
     def bits(self) -> int:
@@ -45,7 +55,7 @@ class Memory(BaseModel):
         return self.depth * self.width * self.banks
 
     @property
-    def style(self) -> Literal["distributed", "block"]:
+    def style(self) -> Literal["distributed", "block", "ultra"]:
         """Which primitive holds it."""
         if self.storage != "auto":
             return self.storage
@@ -57,10 +67,24 @@ class Memory(BaseModel):
         return self.bram36_needed if self.style == "block" else 0.0
 
     @property
+    def uram(self) -> int:
+        """UltraRAMs; 0 for other memory."""
+        rows, columns = self.ultra_rams
+        return self.banks * rows * columns if self.style == "ultra" else 0
+
+    @property
+    def ultra_rams(self) -> tuple[int, int]:
+        """UltraRAMs of a bank, below each other and side by side; those below each other are joined by LUTs."""
+        depth, width = URAM_SHAPE
+        return math.ceil(self.depth / depth), math.ceil(self.width / width)
+
+    @property
     def lut(self) -> int:
-        """LUTs of distributed memory; of block RAMs the multiplexers that join several below each other."""
+        """LUTs of distributed memory; of block and UltraRAMs the multiplexers that join several below each other."""
         if self.style == "distributed":
             return self.luts_needed
+        if self.style == "ultra":
+            return self.banks * self.width * joining_luts(self.ultra_rams[0])
         rows, _ = block_rams(self.depth, self.width)
         return self.banks * self.width * joining_luts(rows if rows % 2 else rows // 2)
 
@@ -91,7 +115,7 @@ class Memory(BaseModel):
     @property
     def resources(self) -> Resources:
         """Cost of all banks."""
-        return Resources(lut=self.lut, bram36=self.bram36)
+        return Resources(lut=self.lut, bram36=self.bram36, uram=self.uram)
 
 
 def joining_luts(rows: int) -> int:

@@ -25,7 +25,7 @@ class Stream(BaseModel):
 
     A beat holds `lanes` channels of one pixel; with `taps` > 1 it holds them for every tap of a filter window
     (taps outermost: tap, then lane). The last `padding` of the channels are none of the map's: they fill the last beat,
-    and nobody reads what they hold. The FIFO is `depth` beats deep.
+    and nobody reads what they hold. The FIFO is `depth` beats deep; with `ultra` it lies in UltraRAM.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,6 +40,7 @@ class Stream(BaseModel):
     taps: int = Field(default=1, ge=1)
     depth: int = Field(default=2, ge=2)
     padding: int = Field(default=0, ge=0)
+    ultra: bool = False
 
     @model_validator(mode="after")
     def _lanes_divide_channels(self) -> Stream:
@@ -47,6 +48,8 @@ class Stream(BaseModel):
             raise ValueError(f"stream '{self.name}': {self.padding} of {self.channels} channels are padding")
         if self.channels % self.lanes:
             raise ValueError(f"stream '{self.name}': {self.lanes} lanes do not divide {self.channels} channels")
+        if self.ultra and not fifo_words(self.beat_bits, self.depth):
+            raise ValueError(f"stream '{self.name}': a FIFO of {self.depth} beats is registers, not UltraRAM")
         return self
 
     @property
@@ -79,12 +82,13 @@ class Stream(BaseModel):
         """Modelled cost of the FIFO.
 
         A pair of registers with a multiplexer, or a memory with two pointers and a level; that has its output register
-        in block RAM, or one flip-flop a bit.
+        in block RAM or UltraRAM, or one flip-flop a bit.
         """
         words = fifo_words(self.beat_bits, self.depth)
         if not words:
             return Resources(lut=self.beat_bits + 4, ff=2 * self.beat_bits + 2)
-        memory = Memory(name=self.name, depth=words, width=self.beat_bits)
+        memory = Memory(name=self.name, depth=words, width=self.beat_bits, storage="ultra" if self.ultra else "auto")
         bits = words.bit_length()
-        control = Resources(lut=5 * bits - 2, ff=3 * bits + 1 + (0 if memory.bram36 else self.beat_bits))
+        output = self.beat_bits if memory.style == "distributed" else 0
+        control = Resources(lut=5 * bits - 2, ff=3 * bits + 1 + output)
         return control + memory.resources

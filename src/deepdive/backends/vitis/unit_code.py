@@ -17,11 +17,12 @@ EXTERNAL_FIFO_BEATS = 32
 
 @dataclass(frozen=True, eq=False)
 class Fifo:
-    """A stream inside a unit."""
+    """A stream inside a unit; with `ultra` in UltraRAM."""
 
     name: str
     type: str
     depth: int
+    ultra: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +95,7 @@ def unit_code(unit: Unit, net: QNet) -> UnitCode:
         for rom in code.roms
     )
     inner = [stream for stream in unit.streams if stream != unit.output]
-    fifos = [Fifo(fifo_name(stream.name), beat_type(stream), stream.depth) for stream in inner]
+    fifos = [Fifo(fifo_name(stream.name), beat_type(stream), stream.depth, stream.ultra) for stream in inner]
     for code in stages:
         if code.external:
             word = f"deepdive::beat<unsigned char, {code.external.bytes.shape[1]}>"

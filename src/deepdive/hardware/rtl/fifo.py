@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from amaranth.hdl import Module, Signal, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -16,15 +18,16 @@ class StreamFifo(wiring.Component):
     """Holds `depth` beats of `width` bits, a wide one of two holds three; takes and gives one a clock cycle.
 
     Neither ready nor valid depends on the other side's signals of the same cycle, so FIFOs cut every combinational
-    path between stages.
+    path between stages. With `ultra` the memory is UltraRAM.
     """
 
-    def __init__(self, width: int, depth: int) -> None:
+    def __init__(self, width: int, depth: int, *, ultra: bool = False) -> None:
         if depth < 2:
             raise ValueError(f"a FIFO of {depth} beats cannot move one a cycle; want at least 2")
         beat = stream.Signature(unsigned(width))
         super().__init__({"input": In(beat), "output": Out(beat)})
         self.width, self.depth = width, depth
+        self.storage: Literal["auto", "ultra"] = "ultra" if ultra else "auto"
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -58,7 +61,7 @@ class StreamFifo(wiring.Component):
 
     def _memory(self, m: Module, words: int) -> None:
         """`words` beats in the memory, one in its output register."""
-        ram = add_ram(m, Memory(name="fifo", depth=words, width=self.width))
+        ram = add_ram(m, Memory(name="fifo", depth=words, width=self.width, storage=self.storage))
         write, read = counter(words, "write"), counter(words, "read")
         level = Signal(range(words + 1))
         valid = Signal(name="output_valid")

@@ -74,7 +74,7 @@ class UnitComponent(wiring.Component):
 
     def _fifo(self, m: Module, target: Stream, written: Any) -> Any:
         """The FIFO of a stream, its signals named after the stream."""
-        m.submodules[f"{target.name}_fifo"] = fifo = StreamFifo(target.beat_bits, target.depth)
+        m.submodules[f"{target.name}_fifo"] = fifo = StreamFifo(target.beat_bits, target.depth, ultra=target.ultra)
         payload = Signal(target.beat_bits, name=f"{target.name}_payload")
         flags = ("valid", "ready", "read_valid", "read_ready")
         valid, ready, read_valid, read_ready = (Signal(name=f"{target.name}_{flag}") for flag in flags)

@@ -1,5 +1,5 @@
 // A RAM with one write port and one read port with a registered output; a word may not be read in the cycle that writes it.
-// STYLE is "block" or "distributed".
+// STYLE is "block", "distributed" or "ultra".
 module deepdive_ram #(
     parameter WIDTH = 8,
     parameter DEPTH = 2,
