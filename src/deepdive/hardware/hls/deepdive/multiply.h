@@ -15,6 +15,17 @@ constexpr int packed_terms(int field, int weight_bits) {
     return field == 0 ? 1 : ((1 << (field - 1)) - 1) / (255 << (weight_bits - 1));
 }
 
+// What holds two packed products: one that is narrow makes the C simulation fast.
+template <bool NARROW>
+struct packed_product {
+    using type = int;
+};
+
+template <>
+struct packed_product<false> {
+    using type = long long;
+};
+
 // sums[out] = sum over in of codes[in] * factors[in * OUTPUTS + out]; with FIELD 0 every product has its own multiplier.
 template <int BITS, int FIELD, int INPUTS, int OUTPUTS, class Code>
 void multiply(const Code (&codes)[INPUTS], const ap_int<BITS> (&factors)[INPUTS * OUTPUTS], int (&sums)[OUTPUTS]) {
@@ -41,7 +52,7 @@ clear:
         multiply_chunk:
             for (int in = start; in < start + terms && in < INPUTS; ++in) {
 #pragma HLS unroll
-                const long long code = codes[in];
+                const typename packed_product<FIELD + BITS + 8 <= 32>::type code = codes[in];
             multiply_pair:
                 for (int pair = 0; pair < pairs; ++pair) {
 #pragma HLS unroll
