@@ -53,6 +53,7 @@ CASES = [
     dense_case(ConvSpec("packed6", 31, (2, 2), (64, 32), bits=(8, 6, 8)), 16, 4, 1, field=18),
     dense_case(ConvSpec("plain", 6, (2, 2), (64, 32)), 16, 4, 1),
     dense_case(ConvSpec("plain_rom", 7, (2, 2), (256, 64)), 8, 4, 1),
+    dense_case(ConvSpec("external", 27, (2, 2), (64, 32), bits=(8, 4, 8)), 4, 4, 1, "external"),
     dense_case(ConvSpec("one_step", 8, (4, 4), (3, 16), (3, 3), (1, 1), SAME3), 3, 4, 4),
     depthwise_case(ConvSpec("depthwise", 9, (4, 4), (32, 32), (3, 3), padding=SAME3, groups=32), 4),
     depthwise_case(

@@ -281,4 +281,4 @@ def test_block_ram_that_is_missing_is_said_with_what_was_tried() -> None:
     with pytest.raises(
         CheckFailed, match=r"with all weights that may go there in LUTs and external memory, for want of"
     ):
-        compile(wide_network(), board=small_board(bram36=1, lut=20_000))
+        compile(wide_network(), board=small_board(bram36=0, lut=20_000))

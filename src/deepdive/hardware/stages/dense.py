@@ -140,7 +140,8 @@ class Dense(Pipe):
         Where a pixel takes several steps, each column has an accumulator. Finished accumulators wait in a register that
         shifts to the requantizers; later output groups choose between the stream and the kept pixel: a multiplexer a
         bit for each. Flip-flops are those of the adders and accumulators: registers beside a multiplier lie in its DSP.
-        An external weight port is an AXI read master of 128 bits (about 900 LUT).
+        External weights come as a stream, in RTL; the AXI master that Vitis HLS makes of them (some 900 LUTs and two
+        block RAMs) is left to the part of a board that the search leaves free.
         """
         inputs = self.input.taps * self.input.lanes
         columns = math.ceil(self.out_parallel / 2) if self.packed else self.out_parallel
@@ -151,10 +152,9 @@ class Dense(Pipe):
         sums = (2 if self.packed else 1) * columns * acc_bits if self.input.groups > 1 else 0
         waiting = self.out_parallel * acc_bits if self.out_parallel > self.output.lanes else 0
         again = self.input.beat_bits if self.out_groups > 1 and self.input.groups > 1 else 0
-        port = Resources(lut=900, ff=1300, bram36=2) if self.weights == "external" else Resources()
         own = Resources(
             dsp=inputs * columns,
             lut=adders + sums + waiting + again + 30,
             ff=adders + sums + waiting + self.input.beat_bits + 60,
         )
-        return own + port + self.requantizer.resources(self.output) + total(self.memories)
+        return own + self.requantizer.resources(self.output) + total(self.memories)
