@@ -18,13 +18,11 @@ from deepdive.hardware.stages.shared_body import MEMORY_WORD_BYTES
 from deepdive.qnet import Preprocess
 from networks import Block, Separable
 
-UNIT = "shared1"
-
 
 def small_board(folder: Path) -> Path:
     """A PYNQ-Z2 with few block RAMs."""
     text = (files("deepdive.hardware") / "boards" / "pynq-z2.toml").read_text()
-    for before, after in (("bram36 = 140", "bram36 = 8"), ("lut = 53200", "lut = 20000")):
+    for before, after in (("bram36 = 140", "bram36 = 4"), ("lut = 53200", "lut = 20000")):
         assert before in text
         text = text.replace(before, after)
     path = folder / "small.toml"
@@ -50,8 +48,9 @@ def test_a_shared_design_walks_the_command_line(tmp_path: Path) -> None:
 
     walk("compile", net, "--board", small_board(tmp_path), "--sharing", "always", "--backend", "rtl", "-o", build)
     design = read_build(build).design
-    (stage,) = (stage for unit in design.units for stage in unit.stages if isinstance(stage, SharedBody))
-    assert (len(stage.blocks), stage.weights) == (3, "external")
+    shared = [(unit.name, stage) for unit in design.units for stage in unit.stages if isinstance(stage, SharedBody)]
+    unit, stage = next((unit, stage) for unit, stage in shared if stage.weights == "external")
+    assert len(stage.blocks) > 1
     words = sum(stage.weight_words(block) for block in stage.blocks)
     assert (build / "rtl" / f"{stage.name}_weights.bin").stat().st_size == MEMORY_WORD_BYTES * words
 
@@ -62,7 +61,7 @@ def test_a_shared_design_walks_the_command_line(tmp_path: Path) -> None:
     ]
     told = walk("simulate", build, "--images", pictures, "--engine", "rtl", "--backpressure", "random")
     assert f"(model {design.frame_interval_cycles:,})" in told
-    (counted,) = json.loads(walk("synthesise", build, "--unit", UNIT, "--json")).values()
+    (counted,) = json.loads(walk("synthesise", build, "--unit", unit, "--json")).values()
     synthesised, modelled = counted["synthesised"], counted["modelled"]
     # A DSP48E1 multiplies 25 bits; the model counts for 27: a wide accumulator may take one more.
     assert modelled["dsp"] <= synthesised["dsp"] <= modelled["dsp"] + stage.output.lanes
