@@ -21,7 +21,7 @@ def main() -> None:
     parser.add_argument("--board", default="zcu102")
     parser.add_argument("--bits", type=int, nargs="+", default=[4, 8])
     given = parser.parse_args()
-    print("network | weights | cycles | DSP | of depthwise stages | stages in DSPs, in LUTs | DSPs that pairs would save")
+    print("network | weights | cycles | DSP | of depthwise stages | those in DSPs, in LUTs | pairs would save")
     for bits in given.bits:
         nets = {
             "MobileNetV2-1.0-224": mobilenet_v2(weight_bits=bits),
