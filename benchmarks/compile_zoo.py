@@ -7,11 +7,16 @@ from __future__ import annotations
 
 import argparse
 import time
+from typing import get_args
 
+from deepdive.compiler.compile import SharingMode
 from deepdive.compiler.compile import compile as compile_network
 from deepdive.compiler.pipeline import simulate_pipeline
 from deepdive.errors import CheckFailed
-from zoo_networks import efficientnet_compact, efficientnet_lite0, mobilenet_v2
+from zoo_networks import efficientnet_b0, efficientnet_compact, efficientnet_lite0, mobilenet_v2, mobilenet_v3
+
+EXCITED = {"MobileNetV3-224": mobilenet_v3, "EfficientNet-B0-224": efficientnet_b0}
+"""Networks with squeeze-excite, whose search takes longer: only when asked for."""
 
 
 def main() -> None:
@@ -19,8 +24,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--board", default="zcu102")
     parser.add_argument("--bits", type=int, nargs="+", default=[4, 8])
+    parser.add_argument("--excited", nargs="+", choices=EXCITED, default=[], help="these instead of the others")
+    parser.add_argument("--sharing", choices=get_args(SharingMode), default="auto")
     given = parser.parse_args()
-    print("network | weights | cycles (simulated) | FPS | latency ms (simulated) | MAC use | DSP | LUT | BRAM36")
+    print("network | weights | cycles (simulated) | FPS | latency ms (simulated) | MAC use | DSP | LUT | BRAM36 | URAM")
     print("... | W | W of PL + memory | FPS/W of PL + memory | s")
     for bits in given.bits:
         nets = {
@@ -29,10 +36,12 @@ def main() -> None:
             "MobileNetV2-0.75-160": mobilenet_v2(160, 0.75, bits),
             "EfficientNet-Compact-224": efficientnet_compact(weight_bits=bits),
         }
+        if given.excited:
+            nets = {name: EXCITED[name](weight_bits=bits) for name in given.excited}
         for name, net in nets.items():
             start = time.process_time()
             try:
-                design = compile_network(net, board=given.board)
+                design = compile_network(net, board=given.board, sharing=given.sharing)
             except CheckFailed as error:
                 print(f"{name} | {bits} | {error}", flush=True)
                 continue
@@ -50,6 +59,7 @@ def main() -> None:
                 f"{used.dsp:,}",
                 f"{used.lut:,}",
                 f"{used.bram36:g}",
+                f"{used.uram}",
                 f"{power.total_w:.1f} ({power.low:.1f}-{power.high:.1f})",
                 f"{logic.value:.1f} ({logic.low:.1f}-{logic.high:.1f})",
                 f"{design.fps / logic.value:.0f} ({design.fps / logic.high:.0f}-{design.fps / logic.low:.0f})",
