@@ -1,7 +1,7 @@
 """What depthwise stages would save if two neighbouring output pixels shared a DSP a tap, over the zoo's designs.
 
-A stage of a pixel in F = channels / lanes >= 2 beats and an even number of lanes could take two pixels at once with half
-the lanes: half of its DSPs, for the same cycles. Nothing is built; this is how much there would be to gain.
+A stage of a pixel in F = channels / lanes >= 2 beats and an even number of lanes could take two pixels at once with
+half the lanes: half of its DSPs, for the same cycles. Nothing is built; this is how much there would be to gain.
 
 Run from the repository: ``PYTHONPATH=src:tests python benchmarks/depthwise_pairs.py [--board zcu102] [--bits 4 8]``.
 """
