@@ -111,6 +111,7 @@ def drawn_sharing(rng: np.random.Generator) -> Sharing:
             project=parts[1],
             memory_lanes=pick(1, 2, 4, 8),
             fabric=bool(rng.integers(2)),
+            taps=(None, 2, 5, 9)[pick(0, 1, 2, 3)],
         ),
         maps="external" if rng.random() < 0.6 else "on_chip",
         weights="external" if rng.random() < 0.6 else "on_chip",

@@ -41,6 +41,8 @@ CASES: dict[str, tuple[tuple[Block, ...], list[tuple[int, Sharing]], int]] = {
     "weights inside": (MIXED, [(4, Sharing(FOLDING, weights="on_chip"))], 2),
     "maps inside": (MIXED, [(4, Sharing(FOLDING, maps="on_chip", batch=3))], 4),
     "all inside": (MIXED, [(4, Sharing(WIDE, maps="on_chip", weights="on_chip", batch=2))], 4),
+    "some taps a step": (MIXED, [(4, Sharing(FOLDING.model_copy(update={"taps": 9}), batch=2))], 3),
+    "few taps a step": (MIXED, [(4, Sharing(WIDE.model_copy(update={"taps": 4}), weights="on_chip"))], 3),
     "other lanes": (MIXED, [(4, Sharing(WIDE, batch=2))], 3),
     "every block has every part": (SAME, [(2, Sharing(FOLDING, batch=4))], 5),
     "one block alone": (SAME, [(1, Sharing(FOLDING)), (1, Sharing(FOLDING, maps="on_chip"))], 2),
@@ -60,7 +62,7 @@ def test_every_unit_equals_the_reference(tmp_path: Path, bits: int) -> None:
         cases.append(Case(net, design, random_codes(net, frames, seed=index), frames_a_call=3))
     check_cases(cases, tmp_path)
     compared = [check_maps_between_blocks(case, tmp_path / f"case{index}") for index, case in enumerate(cases)]
-    assert sum(compared) == 16
+    assert sum(compared) == 22
 
 
 def check_maps_between_blocks(case: Case, folder: Path) -> int:

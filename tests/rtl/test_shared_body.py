@@ -109,6 +109,7 @@ def cases() -> list[Case]:
         Case("one", Separable(height=8, width=8, stem=(4, 4), blocks=(Block(4),)), inside(SMALL)),
         Case("three", plain, inside(SMALL, 2), 1),
         Case("kernels", KERNELS, inside(SMALL, 3), 2),
+        Case("some_taps", KERNELS, inside(SMALL.model_copy(update={"taps": 9}), 2), 12),
         Case("lacking", Separable(9, 11, (4, 3), (Block(5, 1), Block(5, 6), Block(5, 1))), inside(SMALL, 1), 3),
         Case("wide", Separable(10, 14, (4, 6), (Block(6, 2), Block(12, 4, 3, 2), Block(12, 3))), inside(WIDE, 2), 4),
         Case(

@@ -19,7 +19,7 @@ from deepdive.compiler.pipeline import simulate_pipeline
 from deepdive.compiler.plan import UnitPlan
 from deepdive.compiler.segments import Segments
 from deepdive.compiler.shared import blocks_of
-from deepdive.compiler.shared_cycles import Foldings, Pointwises, chain
+from deepdive.compiler.shared_cycles import Foldings, chain
 from deepdive.errors import CheckFailed, DeepDiveError
 from deepdive.hardware.boards import Board, load_board
 from deepdive.hardware.stages import SharedBody
@@ -46,21 +46,17 @@ def bodies(net: QNet) -> list[UnitPlan]:
 def drawn_foldings(count: int) -> Foldings:
     rng = np.random.default_rng(0)
     rows: list[tuple[int, ...]] = []
-    lanes = (1, 2, 4, 8, 16), (2, 4, 6, 12, 16, 18), (1, 2, 4, 6, 9), (1, 2, 3, 4, 6, 9), (2, 4, 6, 12, 18)
+    lanes = (1, 2, 4, 8, 16), (2, 4, 6, 12, 16, 18), (1, 2, 4, 6, 9), (1, 2, 3, 4, 6, 9), (3, 5, 9, 25)
+    last = (2, 4, 6, 12, 18)
     while len(rows) < count:
-        row = tuple(int(rng.choice(values)) for values in (*lanes, (1, 2, 4, 8), (1, 2, 4), (2, 4, 8)))
+        row = tuple(int(rng.choice(values)) for values in (*lanes, last, (1, 2, 4, 8), (1, 2, 4), (2, 4, 8)))
         try:
-            Foldings(*columns([row])).at(0, fabric=False, dsp_bits=27)
+            Foldings.of(np.array([row]).T).at(0, fabric=False, dsp_bits=27)
         except ValidationError:
             continue
-        if row[1] % row[2] == 0 and row[5] % row[6] == 0:
+        if row[1] % row[2] == 0 and row[6] % row[7] == 0:
             rows.append(row)
-    return Foldings(*columns(rows))
-
-
-def columns(rows: list[tuple[int, ...]]) -> tuple[Pointwises, np.ndarray, Pointwises, np.ndarray]:
-    a = np.array(rows).T
-    return Pointwises(a[0], a[1], a[2]), a[3], Pointwises(a[4], a[5], a[6]), a[7]
+    return Foldings.of(np.array(rows).T)
 
 
 @pytest.mark.parametrize("frames", [1, 3])
@@ -69,13 +65,13 @@ def test_cycles_of_many_foldings_are_those_of_each(frames: int) -> None:
     plans = partition(inverted_residuals(LITE0, resolution=64, weight_bits=4))
     parts = [piece.plan for piece in pieces(plans) if piece.shareable]
     blocks = [block for plan in parts for block in blocks_of(plan.operations)]
-    foldings = drawn_foldings(24)
+    foldings, shared = drawn_foldings(24), Common((5, 5), ((3, 3), (5, 5)), 4, 4, 4, 27)
     finite = 0
     for block in blocks:
-        found = chain(block, foldings, (5, 5), frames)
+        found = chain(block, foldings, shared, frames)
         for row in range(len(foldings)):
             try:
-                stages = block_chain(block, foldings.at(row, fabric=False, dsp_bits=27), Common((5, 5), 4, 4, 4, 27))
+                stages = block_chain(block, foldings.at(row, fabric=False, dsp_bits=27), shared)
             except ValidationError:
                 assert found[row] == np.inf
                 continue

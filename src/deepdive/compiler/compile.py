@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 from deepdive.compiler.budget import TITLES, Budget, excess
 from deepdive.compiler.design import Design
-from deepdive.compiler.folding import SPAN, Folder, Site, fastest_interval
+from deepdive.compiler.folding import CLOSE, SPAN, Folder, Site, fastest_interval
 from deepdive.compiler.objectives import Ladder, Objective
 from deepdive.compiler.partition import partition
 from deepdive.compiler.plan import UnitPlan
@@ -120,7 +120,10 @@ def find_compiler(net: QNet, site: Site, sharing: SharingMode) -> Compiler:
     shared = [Compiler(net, site, segments.plans(one), one.interval) for one in segments.best()]
     able = [one for one in [*shared, streamed] if one.units and (one is not streamed or sharing == "auto")]
     if able:
-        return min(able, key=lambda one: one.interval)
+        least = min(one.interval for one in able)
+        return min(
+            (one for one in able if one.interval <= CLOSE * least), key=lambda one: (one.multipliers, one.interval)
+        )
     worst = segments.relaxed(len(segments.grid) - 1)
     if worst is None or not worst.shared:
         return streamed
@@ -168,12 +171,19 @@ class Compiler:
         self.units: tuple[Unit, ...] | None = None
         if near is not None:
             first, last = (math.floor(near * factor) for factor in NEAR)
-            self.units = Folder(self.plans, site, max(first, self.low), last).fastest()
+            folder = Folder(self.plans, site, max(first, self.low), last)
+            units = folder.fastest()
+            self.units = folder.leanest(units) if units else None
 
     @property
     def interval(self) -> int:
         """Clock cycles a frame of `units`."""
         return max(unit.interval_cycles for unit in self.units or ())
+
+    @property
+    def multipliers(self) -> int:
+        """Multiply-accumulates a clock cycle of `units`."""
+        return sum(unit.multipliers for unit in self.units or ())
 
     def design(self, units: tuple[Unit, ...]) -> Design:
         """The value that is handed out."""

@@ -11,6 +11,7 @@ from deepdive.hardware.stages import (
     ChannelScale,
     Concat,
     Dense,
+    Depthwise,
     GlobalAveragePool,
     Pad,
     Repack,
@@ -93,6 +94,12 @@ def _(stage: Dense) -> Loop:
     done = (np.arange(stage.out_groups) + 1)[:, None] * groups + np.arange(turns)
     reads = pixels[:, None] + np.arange(groups)
     return Loop(stage.interval_cycles, (reads.ravel(),), (pixels[:, None] + done.ravel()).ravel())
+
+
+@loop.register
+def _(stage: Depthwise) -> Loop:
+    first = np.arange(stage.output.beats) * stage.folded.steps
+    return Loop(stage.interval_cycles, (first,), first + stage.folded.steps - 1)
 
 
 @loop.register

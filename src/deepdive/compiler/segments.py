@@ -88,7 +88,9 @@ class Segments:
         self.grid = np.geomspace(low, SPAN * low, INTERVALS)
         self.runs = list(runs(self.pieces))
         self.shareables = {
-            start: Shareable([piece.plan for piece in self.pieces[start:end]], site.board, self.limit()[0])
+            start: Shareable(
+                [piece.plan for piece in self.pieces[start:end]], site.board, self.limit(), self.prices(low)
+            )
             for start, end in self.runs
         }
         self.known: dict[int, list[np.ndarray]] = {}

@@ -7,20 +7,21 @@ repacks, which are small, are estimated from their widths. The search judges wha
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
 from deepdive.compiler.budget import KINDS
-from deepdive.compiler.shared_cycles import Foldings, Pointwises, up, window
+from deepdive.compiler.shared_cycles import Foldings, Pointwises, tap_steps, up, window
 from deepdive.hardware.memory import Memory
 from deepdive.hardware.resources import Resources
 from deepdive.hardware.stages import Dense, Depthwise, Requantizer, ResidualAdd, SharedBlock, Window
 from deepdive.hardware.stages.arithmetic import pair_field
 from deepdive.hardware.stages.shared_body import CONTROL, MEMORY_WORD_BYTES, PORT, SCALE_BITS, without_memories
 from deepdive.hardware.stages.shared_chain import CODE_BITS, Common
+from deepdive.hardware.stages.taps import taps_of
 from deepdive.hardware.stream import Stream
 
 PARTS = 12
@@ -52,10 +53,7 @@ class PartCosts:
         lanes = lanes + 3 * foldings.middle_lanes + foldings.project.in_lanes + foldings.project.lanes
         common[:, LUT] += (1 + FIFO_LUTS) * CODE_BITS * lanes
         common[:, FF] += (1 + FIFO_FFS) * CODE_BITS * lanes
-        self.in_dsps, self.in_luts = (
-            common + each(foldings.middle_lanes, lambda lanes, fabric=fabric: self.middle(lanes, fabric))  # type: ignore[misc]
-            for fabric in (False, True)
-        )
+        self.in_dsps, self.in_luts = (common + self.filters(foldings, fabric=fabric) for fabric in (False, True))
 
     def pointwise(self, part: Pointwises, bits: int) -> np.ndarray:
         """A column for each of the part's foldings."""
@@ -88,7 +86,13 @@ class PartCosts:
             without_memories(ResidualAdd(name="part", node="part", input_a=ends[0], input_b=ends[1], output=ends[2]))
         )
 
-    def middle(self, lanes: int, fabric: bool) -> np.ndarray:
+    def filters(self, foldings: Foldings, *, fabric: bool) -> np.ndarray:
+        """Windows and depthwise layers."""
+        rows, which = np.unique(np.stack([foldings.middle_lanes, foldings.taps]), axis=1, return_inverse=True)
+        costs = np.array([self.middle(int(lanes), int(taps), fabric=fabric) for lanes, taps in rows.T])
+        return np.asarray(costs[which.ravel()])
+
+    def middle(self, lanes: int, parallel: int, *, fabric: bool) -> np.ndarray:
         """Window, its FIFO, and depthwise layer."""
         taps = math.prod(self.kernel)
         windows = stream(lanes, lanes, taps=taps)
@@ -100,6 +104,7 @@ class PartCosts:
             weight_bits=self.shared.depthwise_bits,
             requantizer=self.how,
             fabric=fabric,
+            taps=taps_of(self.kernel, self.kernel, self.shared.kernels, parallel) if parallel < taps else None,
         )
         raster = Window(
             name="part",
@@ -111,6 +116,14 @@ class PartCosts:
             zero_point=(0,),
         )
         return vector(without_memories(layer)) + vector(without_memories(raster)) + vector(windows.resources)
+
+
+def costs_of(blocks: Sequence[SharedBlock], foldings: Foldings, shared: Common) -> Iterator[np.ndarray]:
+    """Costs of bodies that hold the weights of one block, float64 (n, len(KINDS)): depthwise in DSPs, then in LUTs."""
+    parts, memories = PartCosts(blocks, foldings, shared), MemoryCosts(blocks, foldings, shared)
+    every = slice(0, len(blocks))
+    rest = memories.of_work(every) + memories.of_constants(every, buffers=1)
+    yield from (parts.in_dsps + rest, parts.in_luts + rest)
 
 
 def each(values: np.ndarray, cost: Callable[[int], np.ndarray]) -> np.ndarray:
@@ -149,7 +162,7 @@ class MemoryCosts:
         outer = np.stack([up(block.channels, foldings.outer) for block in blocks])
         given = np.stack([up(block.output[2], foldings.outer) for block in blocks])
         has = {role: np.array([[getattr(block, role) is not None] for block in blocks]) for role in ROLES}
-        middle, taps = foldings.middle_lanes, math.prod(shared.kernel)
+        middle = foldings.middle_lanes
         self.constants: list[Stored] = []
         for role, part, bits, ends in (
             ("expand", foldings.expand, shared.expand_bits, (outer, inner)),
@@ -160,7 +173,10 @@ class MemoryCosts:
                 self.constants.append(Stored(depth, part.multipliers * bits))
                 self.constants.append(Stored(has[role] * (ends[1] // part.lanes), part.lanes * SCALE_BITS))
         depth = has["depthwise"] * (inner // middle)
-        self.constants.append(Stored(depth, taps * middle * shared.depthwise_bits))
+        steps = [
+            tap_steps(block, shared, foldings.taps) if block.depthwise else np.zeros_like(middle) for block in blocks
+        ]
+        self.constants.append(Stored(depth * np.stack(steps), foldings.taps * middle * shared.depthwise_bits))
         self.constants.append(Stored(depth, middle * SCALE_BITS))
         rows = [window(block, shared.kernel).row_pixels if block.depthwise else 0 for block in blocks]
         rows_above, columns_left = shared.kernel[0] - 1, shared.kernel[1] - 1

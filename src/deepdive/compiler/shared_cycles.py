@@ -8,6 +8,8 @@ from functools import cached_property
 import numpy as np
 
 from deepdive.hardware.stages import PIPELINE_CYCLES, PointwiseFolding, SharedBlock, SharedFolding
+from deepdive.hardware.stages.shared_chain import Common
+from deepdive.hardware.stages.taps import taps_of
 from deepdive.hardware.stages.window import Window
 from deepdive.hardware.stream import Stream
 
@@ -40,10 +42,12 @@ class Pointwises:
 
 @dataclass(frozen=True)
 class Foldings:
-    """Many a `SharedFolding`, but for `fabric` and `dsp_bits`; int64 (n,) each."""
+    """Many a `SharedFolding`, but for `fabric` and `dsp_bits`; int64 (n,) each; `taps` are as many as are multiplied at
+    once."""
 
     expand: Pointwises
     middle_lanes: np.ndarray
+    taps: np.ndarray
     project: Pointwises
     memory_lanes: np.ndarray
 
@@ -53,7 +57,11 @@ class Foldings:
     def take(self, rows: np.ndarray) -> Foldings:
         """Some of them."""
         return Foldings(
-            self.expand.take(rows), self.middle_lanes[rows], self.project.take(rows), self.memory_lanes[rows]
+            self.expand.take(rows),
+            self.middle_lanes[rows],
+            self.taps[rows],
+            self.project.take(rows),
+            self.memory_lanes[rows],
         )
 
     def at(self, row: int, *, fabric: bool, dsp_bits: int) -> SharedFolding:
@@ -61,11 +69,23 @@ class Foldings:
         return SharedFolding(
             expand=self.expand.at(row),
             middle_lanes=int(self.middle_lanes[row]),
+            taps=int(self.taps[row]),
             project=self.project.at(row),
             memory_lanes=int(self.memory_lanes[row]),
             fabric=fabric,
             dsp_bits=dsp_bits,
         )
+
+    @property
+    def columns(self) -> np.ndarray:
+        """Every number: int64 (9, n)."""
+        expand, project = ((part.in_lanes, part.out_parallel, part.lanes) for part in (self.expand, self.project))
+        return np.stack([*expand, self.middle_lanes, self.taps, *project, self.memory_lanes])
+
+    @classmethod
+    def of(cls, columns: np.ndarray) -> Foldings:
+        """Foldings out of their columns."""
+        return cls(Pointwises(*columns[:3]), columns[3], columns[4], Pointwises(*columns[5:8]), columns[8])
 
     @cached_property
     def outer(self) -> np.ndarray:
@@ -78,6 +98,11 @@ class Foldings:
         """Channels between the pointwise layers are padded to a multiple of it."""
         parts = np.maximum(self.expand.out_parallel, 1), np.maximum(self.project.in_lanes, 1)
         return np.lcm(np.lcm(*parts), self.middle_lanes)
+
+
+def joined(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Where one number of lanes divides the other."""
+    return np.asarray((a % b == 0) | (b % a == 0))
 
 
 def up(channels: int | np.ndarray, multiple: int | np.ndarray) -> np.ndarray:
@@ -130,13 +155,21 @@ class Flow:
         return np.asarray(groups * how.lanes < how.out_parallel)
 
 
-def chain(block: SharedBlock, foldings: Foldings, kernel: tuple[int, int], frames: int) -> np.ndarray:
+def tap_steps(block: SharedBlock, shared: Common, taps: np.ndarray) -> np.ndarray:
+    """Steps that a depthwise layer takes over the windows of a group of lanes: int64 (n,)."""
+    assert block.depthwise is not None
+    several, which = np.unique(taps, return_inverse=True)
+    steps = [taps_of(block.depthwise.kernel, shared.kernel, shared.kernels, int(one)).steps for one in several]
+    return np.array(steps, dtype=np.int64)[which.ravel()]
+
+
+def chain(block: SharedBlock, foldings: Foldings, shared: Common, frames: int) -> np.ndarray:
     """Clock cycles in which frames pass a block's chain, float64 (n,); infinite where a folding cannot compute it.
 
     Parameters
     ----------
-    kernel
-        Of the window that all blocks share.
+    shared
+        What all blocks have in common.
     """
     height, width, _ = block.output
     pixels, given = block.height * block.width, height * width
@@ -153,11 +186,13 @@ def chain(block: SharedBlock, foldings: Foldings, kernel: tuple[int, int], frame
     bad |= flow.repack(pixels, (channels, inner), (lanes, middle))
     channels, lanes = inner, middle
     if block.depthwise:
-        one = window(block, kernel)
+        one = window(block, shared.kernel)
         steps, groups = one.interval_cycles, inner // middle
         fill = np.minimum(one.lag_pixels * groups + 1, pixels * groups)
         flow.through(steps * groups, given * groups, fill=fill, drain=one.drain_cycles * groups)
-        flow.through(given * groups, given * groups)
+        turns = tap_steps(block, shared, foldings.taps)
+        standing = (turns - 1) * given + np.where(turns > 1, steps, given)
+        flow.through(standing * groups, given * groups, drain=turns - 1)
     outer = up(block.output[2], foldings.outer)
     if block.project:
         bad |= flow.repack(given, (inner, inner), (lanes, foldings.project.in_lanes))

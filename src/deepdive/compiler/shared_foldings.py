@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from deepdive.compiler.shared_cycles import Foldings, Pointwises, up
+from deepdive.compiler.shared_cost import costs_of
+from deepdive.compiler.shared_cycles import Foldings, Pointwises, joined, tap_steps, up
 from deepdive.hardware.stages import SharedBlock
+from deepdive.hardware.stages.arithmetic import fabric_multiplier_luts
 from deepdive.hardware.stages.shared_block import SharedPointwise
-from deepdive.hardware.stages.shared_chain import Common
+from deepdive.hardware.stages.shared_chain import CODE_BITS, Common
 
 LANES = (1, 2, 4, 8, 16, 32)
 """Where a part meets the maps' memory, whose words are powers of two."""
@@ -19,11 +22,11 @@ INNER = (1, 2, 3, 4, 6, 8, 9, 12, 16, 18, 20, 24, 32, 36, 40, 48, 64, 72, 80, 96
 MOST_MIDDLE = 32
 SKEW = 3
 """How many times more multipliers than in proportion to its work one pointwise part may have."""
-TURNS = 8
-"""Outputs of a pointwise part that one requantizer serves at most."""
 STEP = 1.1
-BEST = 16
-"""How many foldings are kept of those with the same DSPs within a factor of `STEP`: those of fewest cycles."""
+MANY, BEST = 256, 6
+
+"""Of those with the same multipliers within a factor of `STEP` the foldings of fewest cycles are looked at; of those of
+the same cycles the cheapest are kept."""
 
 
 @dataclass(frozen=True)
@@ -32,63 +35,105 @@ class Room:
 
     Parameters
     ----------
-    dsp
-        The most of them.
+    limits
+        The most of each of KINDS: float64 (len(KINDS),).
+    prices
+        Different prices at which a folding may be the cheapest: float64 (rows, len(KINDS)).
     memory_lanes
         The most codes in a word of a memory port.
     dsp_bits
         Of the wider operand of a DSP.
     """
 
-    dsp: float
+    limits: np.ndarray
+    prices: np.ndarray
     memory_lanes: int
     dsp_bits: int
 
 
 def worthwhile(blocks: Sequence[SharedBlock], shared: Common, room: Room) -> Foldings:
-    """Foldings that compute blocks in few cycles for their DSPs: all of them, or the first or the second half."""
-    every = listed(blocks, shared, room)
+    """Foldings that compute blocks in few cycles for what they cost: all of them, or the first or the second half."""
     half = len(blocks) // 2
+    parts = [blocks[slice(*ends)] for ends in sorted({(0, len(blocks)), (0, half), (half, len(blocks))})]
+    return joint([cheap(part, listed(part, blocks, shared, room), shared, room) for part in parts if part])
+
+
+def cheap(blocks: Sequence[SharedBlock], every: Foldings, shared: Common, room: Room) -> Foldings:
+    """Those that cost least at some of the prices, among those that compute all blocks in about as many cycles."""
+    cycles = roughly(blocks, shared, every)
+    rows = np.unique(np.concatenate([fewest(expense(every, shared, room, fabric=f), cycles) for f in (False, True)]))
+    few, cycles = every.take(rows), cycles[rows]
     kept: set[int] = set()
-    for part in {(0, len(blocks)), (0, half), (half, len(blocks))}:
-        chosen = blocks[slice(*part)]
-        if chosen:
-            cycles = roughly(chosen, every)
-            for fabric in (False, True):
-                kept.update(fewest(dsps(every, shared, fabric=fabric), cycles, room.dsp))
-    return every.take(np.array(sorted(kept), dtype=np.intp))
+    order = np.floor(np.log(cycles) / np.log(STEP)).astype(int)
+    for costs in costs_of(blocks, few, shared):
+        possible = (costs <= room.limits).all(axis=1)
+        for row in room.prices:
+            price = np.where(possible, costs @ row, np.inf)
+            kept.update(least(order, price, BEST))
+    return few.take(np.array(sorted(kept), dtype=np.intp))
 
 
-def listed(blocks: Sequence[SharedBlock], shared: Common, room: Room) -> Foldings:
-    """Every folding whose parts fit each other and are of sizes that fit their work."""
-    work = {
-        role: sum(pixels * layer.weights for pixels, layer in layers(blocks, role)) for role in ("expand", "project")
-    }
-    expand = pointwises(work["expand"], LANES, INNER)
-    project = pointwises(work["project"], INNER, LANES)
+def listed(blocks: Sequence[SharedBlock], every: Sequence[SharedBlock], shared: Common, room: Room) -> Foldings:
+    """Every folding whose parts fit each other and are of sizes that fit their work.
+
+    Some `blocks` count, out of `every` block that the body must be able to compute.
+    """
+    found = {role: list(layers(blocks, role)) or list(layers(every, role)) for role in ("expand", "project")}
+    work = {role: sum(pixels * layer.weights for pixels, layer in some) for role, some in found.items()}
     middle = np.array([n for n in INNER if n <= MOST_MIDDLE])
     memory = np.array([n for n in LANES if 2 <= n <= room.memory_lanes])
-    e, m, p, w = (np.arange(len(axis)) for axis in (expand.lanes, middle, project.lanes, memory))
-    first = joined(expand.lanes[e][:, None], middle[m][None, :]) if work["expand"] else np.ones((len(e), len(m)), bool)
-    e, m = (axis[first] for axis in np.broadcast_arrays(e[:, None], m[None, :]))
-    many = expand.multipliers[e]
-    sized = (many == 0) | ((many <= 256 * middle[m]) & (8 * middle[m] <= many))
-    e, m = e[sized], m[sized]
-    last = joined(project.lanes[p][:, None], memory[w][None, :]) if work["project"] else np.ones((len(p), len(w)), bool)
-    p, w = (axis[last] for axis in np.broadcast_arrays(p[:, None], w[None, :]))
-    good = np.ones((len(e), len(p)), dtype=bool)
-    if work["expand"]:
-        good &= joined(expand.in_lanes[e][:, None], memory[w][None, :])
-    else:
-        good &= joined(middle[m][:, None], memory[w][None, :])
+    front = ends([layer.in_channels for _, layer in found["expand"]], LANES, INNER, middle)
+    back = ends([layer.in_channels for _, layer in found["project"]], INNER, LANES, memory)
+    many = front.part.multipliers
+    sized = (many == 0) | ((many <= 256 * front.near) & (8 * front.near <= many))
+    front = front.take(sized)
+    good = np.ones((len(front.near), len(back.near)), dtype=bool)
+    source = front.part.in_lanes if work["expand"] else front.near
+    good &= joined(source[:, None], back.near[None, :])
     if work["project"]:
-        good &= joined(project.in_lanes[p][None, :], middle[m][:, None])
+        good &= joined(back.part.in_lanes[None, :], front.near[:, None])
     if work["expand"] and work["project"]:
-        ratio = expand.multipliers[e][:, None] / project.multipliers[p][None, :] * (work["project"] / work["expand"])
+        ratio = front.part.multipliers[:, None] / back.part.multipliers[None, :] * (work["project"] / work["expand"])
         good &= (ratio <= SKEW) & (ratio >= 1 / SKEW)
     rows, columns = np.nonzero(good)
-    found = Foldings(expand.take(e[rows]), middle[m[rows]], project.take(p[columns]), memory[w[columns]])
-    return found.take(np.flatnonzero(dsps(found, shared, fabric=True) <= room.dsp))
+    all_of_them = Foldings(
+        front.part.take(rows), front.near[rows], front.near[rows], back.part.take(columns), back.near[columns]
+    )
+    all_of_them = joint([replace(all_of_them, taps=np.full(len(rows), count)) for count in tap_counts(shared)])
+    return all_of_them.take(np.flatnonzero(dsps(all_of_them, shared, fabric=True) <= room.limits[0]))
+
+
+@dataclass(frozen=True)
+class End:
+    """Foldings of a pointwise part, and the lanes of what its output is repacked to: int64 (n,)."""
+
+    part: Pointwises
+    near: np.ndarray
+
+    def take(self, rows: np.ndarray) -> End:
+        """Some of them."""
+        return End(self.part.take(rows), self.near[rows])
+
+
+def ends(channels: Sequence[int], ins: Sequence[int], outs: Sequence[int], near: np.ndarray) -> End:
+    """Every folding of a pointwise part for so many input channels, with as few requantizers as keep up.
+
+    More of them take nothing off the cycles. Where no block has the part, only "none".
+    """
+    if not channels:
+        none = np.zeros_like(near)
+        return End(Pointwises(none, none, none), near)
+    rows = []
+    for a in ins:
+        for b in outs:
+            least_lanes = max(math.ceil(b / math.ceil(count / a)) for count in channels)
+            fitting = [n for n in range(least_lanes, b + 1) if b % n == 0]
+            for other in near.tolist():
+                lanes = next((n for n in fitting if n % other == 0 or other % n == 0), None)
+                if lanes:
+                    rows.append((a, b, lanes, other))
+    a, b, lanes, other = np.array(rows, dtype=np.int64).T
+    return End(Pointwises(a, b, lanes), other)
 
 
 def layers(blocks: Sequence[SharedBlock], role: str) -> Iterator[tuple[int, SharedPointwise]]:
@@ -100,45 +145,43 @@ def layers(blocks: Sequence[SharedBlock], role: str) -> Iterator[tuple[int, Shar
             yield height * width, layer
 
 
-def pointwises(work: int, ins: Sequence[int], outs: Sequence[int]) -> Pointwises:
-    """All foldings of a pointwise part; only "none" when there is no work for it."""
-    rows = [
-        (a, b, lanes) for a in ins for b in outs for lanes in range(1, b + 1) if b % lanes == 0 and b <= TURNS * lanes
-    ]
-    return Pointwises(*np.array(rows if work else [(0, 0, 0)], dtype=np.int64).T)
-
-
-def joined(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Where one number of lanes divides the other."""
-    return np.asarray((a % b == 0) | (b % a == 0))
+def tap_counts(shared: Common) -> list[int]:
+    """Depthwise multipliers a lane: all taps of a filter, or a row of it."""
+    return sorted({count for rows, columns in shared.kernels for count in (columns, rows * columns)}) or [1]
 
 
 def dsps(foldings: Foldings, shared: Common, *, fabric: bool) -> np.ndarray:
     """DSPs: multipliers, two a DSP where pairs of weights fit, requantizers, and the residual add's."""
-    depthwise = 0 if fabric else shared.kernel[0] * shared.kernel[1]
-    found = foldings.middle_lanes * (depthwise + 1) + 2 * foldings.memory_lanes
+    found = foldings.middle_lanes * ((0 if fabric else foldings.taps) + 1) + 2 * foldings.memory_lanes
     for part, field in ((foldings.expand, shared.expand_field), (foldings.project, shared.project_field)):
         columns = -(-part.out_parallel // 2) if field else part.out_parallel
         found = found + part.in_lanes * columns + part.lanes
     return np.asarray(found)
 
 
-def roughly(blocks: Sequence[SharedBlock], foldings: Foldings) -> np.ndarray:
+def expense(foldings: Foldings, shared: Common, room: Room, *, fabric: bool) -> np.ndarray:
+    """DSPs, and the LUTs of depthwise multipliers at as many of them as the board has for a DSP."""
+    found = dsps(foldings, shared, fabric=fabric)
+    if not fabric:
+        return found
+    luts = foldings.middle_lanes * foldings.taps * fabric_multiplier_luts(CODE_BITS, shared.depthwise_bits)
+    return np.asarray(found + luts * (room.limits[0] / room.limits[1]))
+
+
+def roughly(blocks: Sequence[SharedBlock], shared: Common, foldings: Foldings) -> np.ndarray:
     """Cycles a frame without filling and draining: of each block those of its slowest part."""
     total = np.zeros(len(foldings), dtype=np.int64)
     for block in blocks:
         inner, outer = up(block.middle, foldings.inner), up(block.channels, foldings.outer)
-        height, width, given = block.output
-        slowest = (
-            block.height * block.width * np.maximum(outer // foldings.memory_lanes, inner // foldings.middle_lanes)
-        )
-        if block.expand and foldings.expand.in_lanes.all():
+        pixels, (height, width, given) = block.height * block.width, block.output
+        groups = inner // foldings.middle_lanes
+        slowest = pixels * np.maximum(outer // foldings.memory_lanes, groups)
+        if block.depthwise:
+            turns = tap_steps(block, shared, foldings.taps)
+            slowest = np.maximum(slowest, groups * (pixels + height * width * (turns - 1)))
+        if block.expand:
             part = foldings.expand
-            slowest = np.maximum(
-                slowest, block.height * block.width * (outer // part.in_lanes) * (inner // part.out_parallel)
-            )
-            follows = outer // part.in_lanes * part.lanes >= part.out_parallel
-            slowest = np.where(follows, slowest, 1 << 50)
+            slowest = np.maximum(slowest, pixels * (outer // part.in_lanes) * (inner // part.out_parallel))
         if block.project:
             part = foldings.project
             steps = (inner // part.in_lanes) * (up(given, foldings.outer) // part.out_parallel)
@@ -147,11 +190,20 @@ def roughly(blocks: Sequence[SharedBlock], foldings: Foldings) -> np.ndarray:
     return total
 
 
-def fewest(dsp: np.ndarray, cycles: np.ndarray, most: float) -> list[int]:
-    """Positions of the foldings of fewest cycles among those of about as many DSPs."""
-    usable = np.flatnonzero((dsp <= most) & (cycles < 1 << 50))
-    bins = np.floor(np.log(np.maximum(dsp[usable], 1)) / np.log(STEP)).astype(int)
-    order = usable[np.lexsort((dsp[usable], cycles[usable], bins))]
-    bins = np.sort(bins)
+def fewest(expense: np.ndarray, cycles: np.ndarray) -> np.ndarray:
+    """Positions of the foldings of fewest cycles among those of about the same expense."""
+    return np.array(list(least(np.floor(np.log(np.maximum(expense, 1)) / np.log(STEP)), cycles, MANY)), dtype=np.intp)
+
+
+def least(bins: np.ndarray, values: np.ndarray, count: int) -> list[int]:
+    """Positions of the `count` least finite values of every bin."""
+    order = np.lexsort((values, bins))
+    order = order[np.isfinite(values[order])]
+    bins = bins[order]
     places = np.arange(len(bins)) - np.searchsorted(bins, bins)  # among those of the same bin
-    return [int(row) for row in order[places < BEST]]
+    return order[places < count].tolist()
+
+
+def joint(lists: Sequence[Foldings]) -> Foldings:
+    """All foldings of some lists, each once."""
+    return Foldings.of(np.unique(np.concatenate([one.columns for one in lists], axis=1), axis=1))

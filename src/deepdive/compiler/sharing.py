@@ -26,7 +26,7 @@ from deepdive.hardware.stages import SharedBlock
 from deepdive.hardware.stages.shared_body import MEMORY_CYCLES, MEMORY_WORD_BYTES, START_CYCLES
 from deepdive.hardware.stages.shared_chain import common
 
-BATCHES = (1, 2, 4)
+BATCHES = (1, 2, 4, 8)
 """More than four frames a batch bring hardly more frames a second, and all the more latency."""
 PORTS, BYTES = KINDS.index("ports"), KINDS.index("bytes")
 
@@ -135,7 +135,7 @@ class Table:
             self.parts = PartCosts(self.blocks, self.foldings, shared)
             self.memories = MemoryCosts(self.blocks, self.foldings, shared)
             self.cycles = {
-                batch: np.stack([chain(block, self.foldings, shared.kernel, batch) for block in self.blocks])
+                batch: np.stack([chain(block, self.foldings, shared, batch) for block in self.blocks])
                 for batch in BATCHES
             }
 
@@ -143,10 +143,10 @@ class Table:
 class Shareable:
     """A run of consecutive plans, each of which a shared body can compute, on a board."""
 
-    def __init__(self, plans: Sequence[UnitPlan], board: Board, dsp: float) -> None:
+    def __init__(self, plans: Sequence[UnitPlan], board: Board, limits: np.ndarray, prices: np.ndarray) -> None:
         self.plans = tuple(plans)
         self.board = board
-        self.room = Room(dsp, board.memory.port_bits // 8, board.dsp_bits)
+        self.room = Room(limits, prices, board.memory.port_bits // 8, board.dsp_bits)
         self._blocks = [block for plan in plans for block in blocks_of(plan.operations)]
         ends = np.cumsum([0, *(len(blocks_of(plan.operations)) for plan in plans)])
         self._ends = [int(end) for end in ends]

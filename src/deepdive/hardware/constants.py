@@ -45,9 +45,10 @@ def dense_weights(stage: Dense, node: Conv | Linear) -> np.ndarray:
 
 
 def depthwise_weights(stage: Depthwise, node: Conv, kernel: tuple[int, int] | None = None) -> np.ndarray:
-    """Centred weights, int16 (input.groups, input.taps, input.lanes); channels that the network has not are zeros.
+    """Centred weights, int16 (steps a pixel, taps of a step, input.lanes); channels that the network has not are zeros.
 
-    A filter smaller than `kernel`, by default its own, stands in the middle of zeros.
+    A filter smaller than `kernel`, by default its own, stands in the middle of zeros. Step ``group * folded.steps + s``
+    uses word ``group * folded.steps + s``.
     """
     source = stage.input
     channels, rows, columns, _ = node.weight.shape
@@ -55,7 +56,11 @@ def depthwise_weights(stage: Depthwise, node: Conv, kernel: tuple[int, int] | No
     full = np.zeros((height, width, source.channels), dtype=np.int16)
     top, left = (height - rows) // 2, (width - columns) // 2
     full[top : top + rows, left : left + columns, :channels] = node.centred_weight[..., 0].transpose(1, 2, 0)
-    return full.reshape(source.taps, source.groups, source.lanes).transpose(1, 0, 2)
+    taps = stage.folded
+    ordered = full.reshape(source.taps, source.groups, source.lanes)[list(taps.order)]
+    ordered = np.pad(ordered, ((0, -len(ordered) % taps.parallel), (0, 0), (0, 0)))[: taps.steps * taps.parallel]
+    split = ordered.reshape(taps.steps, taps.parallel, source.groups, source.lanes).transpose(2, 0, 1, 3)
+    return split.reshape(-1, taps.parallel, source.lanes)
 
 
 def convolution_scales(stage: Dense | Depthwise, node: Conv | Linear, x: FeatureMap) -> Scales:

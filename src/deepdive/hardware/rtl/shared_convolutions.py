@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Member, Out
 
 from deepdive.hardware.rtl.component import StageComponent
 from deepdive.hardware.rtl.dense import DenseComponent, dense_limits
-from deepdive.hardware.rtl.depthwise import DepthwiseComponent
+from deepdive.hardware.rtl.depthwise import DepthwiseComponent, depthwise_limits
 from deepdive.hardware.rtl.limits import Limits
 from deepdive.hardware.rtl.mac_column import MacShape
 from deepdive.hardware.rtl.shared_layers import Layers
@@ -90,15 +90,19 @@ class SharedDepthwise(Outside, DepthwiseComponent):
         stage = layers.first.stage
         assert isinstance(stage, Depthwise)
         shape = MacShape(
-            inputs=stage.input.taps,
+            inputs=stage.folded.parallel,
             x_bits=CODE_BITS,
             x_signed=False,
             w_bits=layers.weight_bits,
             acc_bits=layers.acc_bits,
-            accumulate=False,
+            accumulate=stage.folded.most_steps > 1,
             fabric=stage.fabric,
         )
-        sizes = [{"last_group": layer.stage.input.groups - 1, **requantizer_limits(layer)} for layer in layers.present]
+        sizes = [
+            {**depthwise_limits(layer.stage), **requantizer_limits(layer)}
+            for layer in layers.present
+            if isinstance(layer.stage, Depthwise)
+        ]
         self._lay_out(layers, shape, stage.input.lanes, sizes)
         self.stage = stage
 

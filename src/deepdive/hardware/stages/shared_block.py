@@ -153,6 +153,8 @@ class SharedFolding(Description):
         Codes in a word of the maps' memory.
     fabric
         Depthwise multipliers of LUTs.
+    taps
+        Depthwise multipliers a lane, where they are fewer than the window has taps.
     dsp_bits
         Of the wider operand of a DSP; where two weights fit, two output channels of a pointwise part share it.
     """
@@ -162,6 +164,7 @@ class SharedFolding(Description):
     project: PointwiseFolding | None = None
     memory_lanes: int = Field(ge=1)
     fabric: bool = False
+    taps: int | None = Field(default=None, ge=1)
     dsp_bits: int = Field(default=27, ge=18, le=27)
 
     @model_validator(mode="after")

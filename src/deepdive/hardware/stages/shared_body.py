@@ -173,7 +173,8 @@ class SharedBody(Pipe):
     @property
     def multipliers(self) -> int:
         expand, project = self.folding.expand, self.folding.project
-        depthwise = math.prod(self.shared.kernel) * self.folding.middle_lanes if self.has_depthwise else 0
+        taps = math.prod(self.shared.kernel)
+        depthwise = min(self.folding.taps or taps, taps) * self.folding.middle_lanes if self.has_depthwise else 0
         return depthwise + sum(part.multipliers for part in (expand, project) if part)
 
     @property

@@ -21,6 +21,7 @@ from deepdive.hardware.stages.shared_block import (
     padded,
 )
 from deepdive.hardware.stages.stage import PIPELINE_CYCLES, Stage
+from deepdive.hardware.stages.taps import taps_of
 from deepdive.hardware.stages.window import Window
 from deepdive.hardware.stream import Stream
 
@@ -37,6 +38,8 @@ class Common:
     ----------
     kernel
         Of the window: the largest of all blocks'.
+    kernels
+        Sizes of their filters, each once.
     expand_bits, depthwise_bits, project_bits
         Of a weight: the most of all blocks'.
     dsp_bits
@@ -44,6 +47,7 @@ class Common:
     """
 
     kernel: tuple[int, int]
+    kernels: tuple[tuple[int, int], ...]
     expand_bits: int
     depthwise_bits: int
     project_bits: int
@@ -62,9 +66,10 @@ class Common:
 
 def common(blocks: Sequence[SharedBlock], dsp_bits: int = WIDE_BITS) -> Common:
     """The hardware that all of `blocks` can run on."""
-    kernels = [block.depthwise.kernel for block in blocks if block.depthwise]
+    kernels = sorted({block.depthwise.kernel for block in blocks if block.depthwise})
     return Common(
         kernel=(max((k[0] for k in kernels), default=1), max((k[1] for k in kernels), default=1)),
+        kernels=tuple(kernels),
         expand_bits=max((block.expand.weight_bits for block in blocks if block.expand), default=2),
         depthwise_bits=max((block.depthwise.weight_bits for block in blocks if block.depthwise), default=2),
         project_bits=max((block.project.weight_bits for block in blocks if block.project), default=2),
@@ -181,6 +186,9 @@ class Chain:
                 weight_bits=self.shared.depthwise_bits,
                 requantizer=layer.requantizer,
                 fabric=self.folding.fabric,
+                taps=taps_of(layer.kernel, kernel, self.shared.kernels, self.folding.taps)
+                if self.folding.taps
+                else None,
             )
         )
 
@@ -213,19 +221,26 @@ def chain_cycles(chain: Sequence[Stage], frames: int) -> int:
     Two times are carried along every stream: of its first and of its last beat. A stage's first output beat follows the
     input beat that completes it (`fill_beats`, input beats coming evenly); its last one follows the last input beat by
     `drain_cycles`, but comes no earlier than its own loops allow: those of a dense stage that takes several turns over
-    a pixel begin when all of the first one is there. Every stage adds the latency of its pipeline.
+    a pixel begin when all of the first one is there. Every stage adds the latency of its pipeline. While a depthwise
+    layer takes several steps over a beat, the window in front of it stands still.
     """
     source = chain[0].inputs[0]
     times = {source.name: (0.0, float(frames * source.beats))}
     last = 0.0
+    raster = 0
     for stage in chain:
+        steps = stage.interval_cycles
+        if isinstance(stage, Window):
+            raster = steps
+        elif isinstance(stage, Depthwise) and stage.folded.steps > 1:
+            steps += raster - stage.output.beats
         arrivals = [times[stream.name] for stream in stage.inputs]
         first_in, last_in = max(first for first, _ in arrivals), max(last for _, last in arrivals)
         pace = (last_in - first_in) / max(frames * stage.inputs[0].beats - 1, 1)
         if isinstance(stage, Dense) and stage.out_groups > 1:
             first_in += (stage.input.groups - 1) * max(pace - 1, 0)
         first_out = first_in + (stage.fill_beats - 1) * pace + PIPELINE_CYCLES
-        last = max(last_in + stage.drain_cycles, first_in + frames * stage.interval_cycles) + PIPELINE_CYCLES
+        last = max(last_in + stage.drain_cycles, first_in + frames * steps) + PIPELINE_CYCLES
         for stream in stage.outputs:
             times[stream.name] = (first_out, last)
     return round(last)

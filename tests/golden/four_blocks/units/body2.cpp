@@ -64,10 +64,13 @@ struct body2_depthwise_spec {
     using output = deepdive::beat<ap_uint<8>, 2>;
     static constexpr int pixels = 16;
     static constexpr int groups = 16;
+    static constexpr int turns = 1;
     static constexpr int weight_bits = 8;
     static constexpr int weights_at = 0;
     static constexpr int scales_at = 0;
     static constexpr bool fabric = false;
+    static constexpr int parallel = 25;
+    static constexpr int order[25] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24};
     static constexpr int acc_bits = 20;
     static constexpr int zero_point = 0;
     static constexpr int q_min = 0;

@@ -92,10 +92,13 @@ struct head_depthwise_spec {
     using output = deepdive::beat<ap_uint<8>, 8>;
     static constexpr int pixels = 64;
     static constexpr int groups = 1;
+    static constexpr int turns = 1;
     static constexpr int weight_bits = 8;
     static constexpr int weights_at = 0;
     static constexpr int scales_at = 0;
     static constexpr bool fabric = false;
+    static constexpr int parallel = 9;
+    static constexpr int order[9] = {0, 1, 2, 3, 4, 5, 6, 7, 8};
     static constexpr int acc_bits = 19;
     static constexpr int zero_point = 0;
     static constexpr int q_min = 0;

@@ -56,6 +56,8 @@ struct body1_shared_depthwise_spec {
     static constexpr int weight_bits = 4;
     static constexpr int acc_bits = 16;
     static constexpr bool fabric = false;
+    static constexpr int parallel = 25;
+    static constexpr int order[25] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24};
 };
 
 struct body1_shared_gather_spec {
@@ -117,9 +119,9 @@ struct body1_shared_give_codes_spec {
 
 const deepdive::shared_block body1_shared_blocks[2] = {
     // body1.expand body1.depthwise body1.project body1.add
-    {{0, 256, 128}, {512, 0, 128}, 0, {128, true, true}, {128, true, false}, {64, 2, 2}, {64, 2, 4, 0, 0, 0, 0, 255, true}, {64, 8, 8}, {}, {512, true}, {512, true, false}, {8, 8, 8, 1, 1, 2, 2, 2, 2, {0}}, {64, 8, 0, 0, 0, 0, 255, true}, {512, true}, {512, true, false}, {64, 8, 8}, {64, 8, 2, 0, 0, 128, 0, 255, true}, {64, 2, 2}, {}, {128, true}, {128, true, false}, {64, 2, 58918, 7425, {-8491904}, 16, 128, 0, 255, true}, {128, true}},
+    {{0, 256, 128}, {512, 0, 128}, 0, {128, true, true}, {128, true, false}, {64, 2, 2}, {64, 2, 4, 0, 0, 0, 0, 255, true}, {64, 8, 8}, {}, {512, true}, {512, true, false}, {8, 8, 8, 1, 1, 2, 2, 2, 2, {0}}, {64, 8, 1, 0, 0, 0, 0, 255, true}, {512, true}, {512, true, false}, {64, 8, 8}, {64, 8, 2, 0, 0, 128, 0, 255, true}, {64, 2, 2}, {}, {128, true}, {128, true, false}, {64, 2, 58918, 7425, {-8491904}, 16, 128, 0, 255, true}, {128, true}},
     // body2.expand body2.depthwise body2.project
-    {{512, 0, 128}, {768, 128, 64}, 92, {128, true, false}, {128, true, false}, {64, 2, 2}, {64, 2, 4, 0, 0, 0, 0, 255, true}, {64, 8, 8}, {}, {512, true}, {512, true, false}, {8, 8, 8, 2, 2, 2, 2, 2, 2, {0}}, {16, 8, 0, 0, 0, 0, 255, true}, {128, true}, {128, true, false}, {16, 8, 8}, {16, 8, 4, 0, 0, 128, 0, 255, true}, {16, 4, 4}, {}, {64, true}, {64, false, true}, {}, {64, false}},
+    {{512, 0, 128}, {768, 128, 64}, 92, {128, true, false}, {128, true, false}, {64, 2, 2}, {64, 2, 4, 0, 0, 0, 0, 255, true}, {64, 8, 8}, {}, {512, true}, {512, true, false}, {8, 8, 8, 2, 2, 2, 2, 2, 2, {0}}, {16, 8, 1, 0, 0, 0, 0, 255, true}, {128, true}, {128, true, false}, {16, 8, 8}, {16, 8, 4, 0, 0, 128, 0, 255, true}, {16, 4, 4}, {}, {64, true}, {64, false, true}, {}, {64, false}},
 };
 
 // Where maps come in and go out.
@@ -142,7 +144,7 @@ void body1_shared_load(const deepdive::memory_word* weights, body1_shared_bank& 
     int at = block.weights_at;
     at = deepdive::load_words(weights, at, block.expand.out_groups * block.expand.groups, bank.expand_weights);
     at = deepdive::load_words(weights, at, block.expand.out_groups * 2, bank.expand_scales);
-    at = deepdive::load_words(weights, at, block.depthwise.groups, bank.depthwise_weights);
+    at = deepdive::load_words(weights, at, block.depthwise.groups * block.depthwise.turns, bank.depthwise_weights);
     at = deepdive::load_words(weights, at, block.depthwise.groups, bank.depthwise_scales);
     at = deepdive::load_words(weights, at, block.project.out_groups * block.project.groups, bank.project_weights);
     at = deepdive::load_words(weights, at, block.project.out_groups * 1, bank.project_scales);

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from deepdive.backends.vitis.rom import Rom, needed_bits, pack_scales, pack_weights
-from deepdive.backends.vitis.stages.code import StageCode, code_of, emit, flag, integers, node_of, requantization
+from deepdive.backends.vitis.stages.code import (
+    Constant,
+    StageCode,
+    code_of,
+    emit,
+    flag,
+    integers,
+    node_of,
+    requantization,
+)
 from deepdive.hardware.constants import convolution_scales, depthwise_weights
 from deepdive.hardware.stages import Depthwise
 from deepdive.qnet import Conv, QNet
@@ -22,15 +31,27 @@ def _(stage: Depthwise, net: QNet) -> StageCode:
             *integers(
                 pixels=stage.output.height * stage.output.width,
                 groups=stage.input.groups,
+                turns=stage.folded.steps,
                 weight_bits=weight_bits,
                 weights_at=0,
                 scales_at=0,
             ),
-            flag("fabric", stage.fabric),
+            *multipliers(stage),
             *requantization(node.requantize, stage.requantizer, node.output),
         ),
         roms=(
             Rom(f"{stage.name}_weights", pack_weights(weights, weight_bits)),
             Rom(f"{stage.name}_scales", pack_scales(convolution_scales(stage, node, x), stage.requantizer)),
         ),
+    )
+
+
+def multipliers(stage: Depthwise) -> tuple[Constant, ...]:
+    """What they are made of, how many a lane has, and which taps they multiply, in the order of use."""
+    order = stage.folded.order
+    values = ", ".join(str(tap) for tap in order)
+    return (
+        flag("fabric", stage.fabric),
+        *integers(parallel=stage.folded.parallel),
+        Constant("int", f"order[{len(order)}]", f"{{{values}}}"),
     )

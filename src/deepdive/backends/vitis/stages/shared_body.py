@@ -176,6 +176,8 @@ def bank(numbers: SharedNumbers) -> tuple[BankMemory, ...]:
             part, what = name.split("_")
             element = "unsigned char" if what == "weights" else "deepdive::scale_word"
             rows = f"block.{part}.groups"
+            if name == "depthwise_weights":
+                rows += f" * block.{part}.turns"
             if part != "depthwise":
                 rows = f"block.{part}.out_groups"
                 how = getattr(numbers.body.folding, part)

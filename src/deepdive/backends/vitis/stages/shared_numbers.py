@@ -203,7 +203,7 @@ class SharedNumbers:
             return {
                 "pixels": stage.output.height * stage.output.width,
                 "groups": stage.input.groups,
-                **({"out_groups": stage.out_groups} if isinstance(stage, Dense) else {}),
+                **({"out_groups": stage.out_groups} if isinstance(stage, Dense) else {"turns": stage.folded.steps}),
                 "weights_at": sum(len(p.weights[stage.name]) for p in before),
                 "scales_at": sum(len(p.scales[stage.name]) for p in before),
                 **clip(node.output, node.requantize.q_min, node.requantize.q_max),

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from deepdive.backends.vitis.stages.code import Constant, flag, integers
+from deepdive.backends.vitis.stages.code import Constant, integers
+from deepdive.backends.vitis.stages.depthwise import multipliers
 from deepdive.backends.vitis.stages.shared_numbers import SharedNumbers
-from deepdive.hardware.stages import PointwiseFolding, SharedBody, Stage, Window
+from deepdive.hardware.stages import Depthwise, PointwiseFolding, SharedBody, Stage, Window
 
 CODE = "ap_uint<8>"
 
@@ -122,7 +123,8 @@ class Region:
         )
         self.spec("window", (("input", beat(lanes)), ("output", taps)), constants)
         self.put("window", (end, self.fifo("windows", taps)), "window", spec="window")
-        constants = (*self.arithmetic("depthwise"), flag("fabric", self.body.folding.fabric))
+        first = next(stage for stage in self.all("depthwise") if isinstance(stage, Depthwise))
+        constants = (*self.arithmetic("depthwise"), *multipliers(first))
         self.spec("depthwise", (("input", taps), ("output", beat(lanes))), constants)
         result = self.fifo("depthwise_out", beat(lanes))
         self.put("depthwise", ("windows", result, *self.words("depthwise")), "depthwise", spec="depthwise")

@@ -67,6 +67,7 @@ struct window_layer {
 struct depthwise_layer {
     int pixels;
     int groups;
+    int turns;
     int weights_at;
     int scales_at;
     int zero_point;
