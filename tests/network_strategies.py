@@ -193,8 +193,8 @@ def operator_networks(kind: str) -> st.SearchStrategy[QNet]:
 def separable_networks(draw: st.DrawFn, excited: bool = False, prime: bool = False) -> QNet:
     """Small networks of all shapes: up to three bodies, kernels 3, 5 and 7, strides 1 and 2, 2 to 8 bits.
 
-    With `excited` the bodies are those of MobileNetV3 and EfficientNet: squeeze-excite and tables. With `prime` only one
-    lane or all of them divide the channels.
+    With `excited` the bodies are those of MobileNetV3 and EfficientNet: squeeze-excite and tables. With `prime` only
+    one lane or all of them divide the channels.
     """
     formats = Numbers(
         bits=draw(st.integers(2, 8)),
