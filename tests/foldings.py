@@ -9,11 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from deepdive.compiler.design import Design
+from deepdive.compiler.options import LIGHT_PAIR_BITS
 from deepdive.compiler.padding import alike
 from deepdive.compiler.partition import partition
 from deepdive.compiler.plan import DENSE, JOINS, Operation, UnitPlan, Way, lanes_of
 from deepdive.hardware.boards import Board
 from deepdive.hardware.stages import Repack, Stage
+from deepdive.hardware.stages.arithmetic import pair_field
 from deepdive.hardware.stream import Stream
 from deepdive.hardware.units import Unit
 from deepdive.qnet import QNet
@@ -88,6 +90,9 @@ class Folder:
             lanes = self.pick(lanes_of(channels))
             turns = [n for n in lanes_of(channels // lanes) if n <= inputs[0].groups]
             folding["out_parallel"] = lanes * self.pick(turns)
+            # Every second parallelism pairs wide weights, too.
+            wide = operation.fields["weight_bits"] > LIGHT_PAIR_BITS and folding["out_parallel"] % 4 == 0
+            folding["pair_field"] = 0 if wide else pair_field(operation.fields["weight_bits"])
             folding["weights"] = ("on_chip", "distributed", "external")[self.rng.integers(3)]
         if operation.kind == "depthwise":
             folding["fabric"] = bool(self.rng.integers(2))
