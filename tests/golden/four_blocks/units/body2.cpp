@@ -22,7 +22,7 @@ struct body2_pointwise_spec {
     static constexpr int out_groups = 16;
     static constexpr int out_parallel = 2;
     static constexpr int weight_bits = 8;
-    static constexpr int pair_field = 0;
+    static constexpr int pair_field = 18;
     static constexpr int weights_at = 0;
     static constexpr int scales_at = 0;
     static constexpr bool drains = false;
@@ -95,7 +95,7 @@ struct body2_pointwise2_spec {
     static constexpr int out_groups = 16;
     static constexpr int out_parallel = 1;
     static constexpr int weight_bits = 8;
-    static constexpr int pair_field = 0;
+    static constexpr int pair_field = 18;
     static constexpr int weights_at = 0;
     static constexpr int scales_at = 0;
     static constexpr bool drains = false;

@@ -26,7 +26,7 @@ struct classifier_linear_spec {
     static constexpr int out_groups = 2;
     static constexpr int out_parallel = 5;
     static constexpr int weight_bits = 8;
-    static constexpr int pair_field = 0;
+    static constexpr int pair_field = 18;
     static constexpr int weights_at = 0;
     static constexpr int scales_at = 0;
     static constexpr bool drains = false;

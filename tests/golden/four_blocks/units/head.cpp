@@ -42,7 +42,7 @@ struct head_conv_spec {
     static constexpr int out_groups = 8;
     static constexpr int out_parallel = 1;
     static constexpr int weight_bits = 8;
-    static constexpr int pair_field = 0;
+    static constexpr int pair_field = 18;
     static constexpr int weights_at = 0;
     static constexpr int scales_at = 0;
     static constexpr bool drains = false;
