@@ -14,7 +14,7 @@ read vectors (one pixel), which the C++ asks to flush. Images come without a pau
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -29,6 +29,7 @@ PASSES, EVENTS = 100, 1 << 31
 """A handful of passes does for the FIFO depths of the compiler; the shallower they are, the more it takes. No more than
 the first, or than the second over the number of events: some minutes."""
 BEHIND = 2
+MOST_FRAMES = 32
 NEVER = -(1 << 30)
 
 
@@ -55,7 +56,9 @@ class Pipeline:
     Parameters
     ----------
     frame_ends
-        Clock cycle in which each frame's last beat leaves.
+        Clock cycle in which each frame's last beat leaves, of as many frames as were asked for.
+    interval_cycles
+        Between the last two frames that were simulated.
     stages
         In order of the data flow.
     peak
@@ -63,13 +66,9 @@ class Pipeline:
     """
 
     frame_ends: tuple[int, ...]
+    interval_cycles: int
     stages: tuple[StageActivity, ...]
     peak: dict[str, int]
-
-    @property
-    def interval_cycles(self) -> int:
-        """Between the last two frames."""
-        return self.frame_ends[-1] - self.frame_ends[-2]
 
     @property
     def latency_cycles(self) -> int:
@@ -83,7 +82,8 @@ def simulate_pipeline(units: Sequence[Unit], *, frames: int = 4, pipeline: int =
     Parameters
     ----------
     frames
-        At least 3; more come behind them, so that the last does not find an empty pipeline.
+        At least 3; more come behind them, so that the last does not find an empty pipeline. While FIFOs
+        still fill, frames may leave faster than the slowest stage works: then twice as many are simulated.
     pipeline
         Iteration latency of every stage in clock cycles.
 
@@ -96,11 +96,16 @@ def simulate_pipeline(units: Sequence[Unit], *, frames: int = 4, pipeline: int =
     streams = [stream for node in nodes for stream in node.stage.outputs]
     sink = nodes[-1].stage.outputs[0]
     ends = times.written[sink.name][sink.beats - 1 :: sink.beats][:frames]
-    return Pipeline(
+    found = Pipeline(
         frame_ends=tuple(int(end) for end in ends),
+        interval_cycles=int(ends[-1] - ends[-2]),
         stages=tuple(node.activity(frames - 2) for node in nodes),
         peak={stream.name: times.peak(stream) for stream in streams if stream is not sink},
     )
+    if found.interval_cycles >= max(node.steps for node in nodes) or frames >= MOST_FRAMES:
+        return found
+    longer = simulate_pipeline(units, frames=2 * frames, pipeline=pipeline)
+    return replace(longer, frame_ends=found.frame_ends)
 
 
 def simulate_latency(units: Sequence[Unit]) -> int:
