@@ -60,6 +60,8 @@ def worthwhile(blocks: Sequence[SharedBlock], shared: Common, room: Room) -> Fol
 
 def cheap(blocks: Sequence[SharedBlock], every: Foldings, shared: Common, room: Room) -> Foldings:
     """Those that cost least at some of the prices, among those that compute all blocks in about as many cycles."""
+    if not len(every):
+        return every
     cycles = roughly(blocks, shared, every)
     rows = np.unique(np.concatenate([fewest(expense(every, shared, room, fabric=f), cycles) for f in (False, True)]))
     few, cycles = every.take(rows), cycles[rows]
