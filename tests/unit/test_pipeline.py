@@ -12,8 +12,16 @@ from deepdive.compiler.pipeline import BEHIND, simulate_pipeline
 from deepdive.errors import CheckFailed
 from deepdive.hardware.stages import PIPELINE_CYCLES, Dense, Window
 from deepdive.hardware.units import Unit
-from deepdive.qnet import QNet
-from networks import OPERATOR_NETWORKS, four_block_network, operator_networks, separable_networks
+from deepdive.qnet import FeatureMap, QNet
+from networks import (
+    OPERATOR_NETWORKS,
+    NetworkBuilder,
+    Numbers,
+    four_block_network,
+    operator_networks,
+    separable_networks,
+)
+from networks import Window as Kernel
 from stage_simulation import frame_ends
 
 
@@ -34,6 +42,21 @@ def test_every_frame_ends_in_the_very_cycle(fps: float, pipeline: int) -> None:
     found = simulate_pipeline(design.units, frames=4, pipeline=pipeline)
     assert found.frame_ends == ends(design, 4, pipeline)
     assert found.interval_cycles == design.frame_interval_cycles
+
+
+def test_interval_of_a_pipeline_that_holds_many_frames() -> None:
+    """Each squeeze-excite holds a frame: with few behind them the last ones would drain faster than they came in."""
+    builder = NetworkBuilder(FeatureMap("image", (16, 16, 3), 8, False, 1 / 127.5, 128))
+    relu = Numbers(weight_bits=4)
+    x = builder.conv("stem", builder.source, 16, Kernel.same(3, 2), relu)
+    for index in range(5):
+        factors = builder.conv(f"reduce{index}", builder.global_avg_pool(f"mean{index}", x, relu), 4, Kernel(), relu)
+        x = builder.channel_scale(f"scale{index}", x, builder.conv(f"excite{index}", factors, 16, Kernel(), relu), relu)
+    builder.linear("classifier", builder.global_avg_pool("pool", x, relu), 10, relu)
+    design = folded(builder.build("deep"), 50_000)
+    found = simulate_pipeline(design.units)
+    assert found.interval_cycles == design.frame_interval_cycles
+    assert found.frame_ends[-1] - found.frame_ends[-2] < found.interval_cycles
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])

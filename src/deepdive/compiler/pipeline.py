@@ -13,8 +13,9 @@ read vectors (one pixel), which the C++ asks to flush. Images come without a pau
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -29,7 +30,6 @@ PASSES, EVENTS = 100, 1 << 31
 """A handful of passes does for the FIFO depths of the compiler; the shallower they are, the more it takes. No more than
 the first, or than the second over the number of events: some minutes."""
 BEHIND = 2
-MOST_FRAMES = 32
 NEVER = -(1 << 30)
 
 
@@ -58,7 +58,7 @@ class Pipeline:
     frame_ends
         Clock cycle in which each frame's last beat leaves, of as many frames as were asked for.
     interval_cycles
-        Between the last two frames that were simulated.
+        Between the last two of them, in a full pipeline.
     stages
         In order of the data flow.
     peak
@@ -82,8 +82,7 @@ def simulate_pipeline(units: Sequence[Unit], *, frames: int = 4, pipeline: int =
     Parameters
     ----------
     frames
-        At least 3; more come behind them, so that the last does not find an empty pipeline. While FIFOs
-        still fill, frames may leave faster than the slowest stage works: then twice as many are simulated.
+        At least 3; more come behind them, so that the last does not find an empty pipeline.
     pipeline
         Iteration latency of every stage in clock cycles.
 
@@ -93,19 +92,18 @@ def simulate_pipeline(units: Sequence[Unit], *, frames: int = 4, pipeline: int =
         When the FIFOs are too shallow and nothing moves any more.
     """
     nodes, times = scheduled(units, frames + behind(units), pipeline)
-    streams = [stream for node in nodes for stream in node.stage.outputs]
     sink = nodes[-1].stage.outputs[0]
-    ends = times.written[sink.name][sink.beats - 1 :: sink.beats][:frames]
-    found = Pipeline(
+    ends = times.ends(sink)[:frames]
+    slowest, last = max(node.steps for node in nodes), ends
+    if last[-1] - last[-2] < slowest:  # few frames follow, and what is inside drains faster than it came in
+        nodes, times = scheduled(units, frames + math.ceil(ends[0] / slowest), pipeline)
+        last = times.ends(sink)[:frames]
+    return Pipeline(
         frame_ends=tuple(int(end) for end in ends),
-        interval_cycles=int(ends[-1] - ends[-2]),
+        interval_cycles=int(last[-1] - last[-2]),
         stages=tuple(node.activity(frames - 2) for node in nodes),
-        peak={stream.name: times.peak(stream) for stream in streams if stream is not sink},
+        peak={s.name: times.peak(s) for node in nodes for s in node.stage.outputs if s is not sink},
     )
-    if found.interval_cycles >= max(node.steps for node in nodes) or frames >= MOST_FRAMES:
-        return found
-    longer = simulate_pipeline(units, frames=2 * frames, pipeline=pipeline)
-    return replace(longer, frame_ends=found.frame_ends)
 
 
 def simulate_latency(units: Sequence[Unit]) -> int:
@@ -117,8 +115,7 @@ def simulate_latency(units: Sequence[Unit]) -> int:
         When the FIFOs are too shallow and nothing moves any more.
     """
     nodes, times = scheduled(units, 1 + behind(units), PIPELINE_CYCLES)
-    sink = nodes[-1].stage.outputs[0]
-    return int(times.written[sink.name][sink.beats - 1])
+    return int(times.ends(nodes[-1].stage.outputs[0])[0])
 
 
 def behind(units: Sequence[Unit]) -> int:
@@ -158,6 +155,10 @@ class Times:
     def last(self) -> int:
         """The latest cycle so far."""
         return max(int(times[-1]) for times in self.read.values())
+
+    def ends(self, stream: Stream) -> np.ndarray:
+        """When each frame's last beat is written: int32 (frames,)."""
+        return self.written[stream.name][stream.beats - 1 :: stream.beats]
 
     def peak(self, stream: Stream) -> int:
         """Most beats in the FIFO at the end of a cycle."""
