@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 from deepdive.compiler.budget import TITLES, Budget, excess
 from deepdive.compiler.design import Design
-from deepdive.compiler.folding import CLOSE, SPAN, Folder, Site, fastest_interval
+from deepdive.compiler.folding import SPAN, Folder, Site, fastest_interval
 from deepdive.compiler.objectives import Ladder, Objective
 from deepdive.compiler.partition import partition
 from deepdive.compiler.plan import UnitPlan
@@ -28,6 +28,8 @@ GOOD = 1.5
 """Streamed units within this factor of the interval that the DSPs allow leave nothing for shared ones to gain. Pairs of
 wide weights do not count here: with them block RAM is short before the DSPs, and the pipeline's simulation does not
 converge in its passes for shared units beside streamed ones that are hardly faster."""
+CLOSE = 1.01
+"""Among shared units a hundredth of the speed is given up for fewer multipliers."""
 
 
 def compile(
@@ -171,9 +173,7 @@ class Compiler:
         self.units: tuple[Unit, ...] | None = None
         if near is not None:
             first, last = (math.floor(near * factor) for factor in NEAR)
-            folder = Folder(self.plans, site, max(first, self.low), last)
-            units = folder.fastest()
-            self.units = folder.leanest(units) if units else None
+            self.units = Folder(self.plans, site, max(first, self.low), last).fastest()
 
     @property
     def interval(self) -> int:

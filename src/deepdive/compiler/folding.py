@@ -35,10 +35,6 @@ TRIES = 32
 STEEP = 2.0
 START = np.array([1.0, 1.0, 0.2, 1.0, 0.1, 0.1])
 """First shares of KINDS in the price of a folding: what is most often short counts most."""
-LEAN = np.array([[1, 1, 1, 0.03, 1, 1], [1, 3, 1, 0.1, 1, 1], [3, 3, 1, 0.3, 1, 1]])
-"""By what the first shares are multiplied in the search for few multipliers: block RAM counts once it is short."""
-CLOSE = 1.01
-"""Among shared units a hundredth of the speed is given up for fewer multipliers."""
 LIGHT = 0.1
 """Share of the LUTs that weights may take before external memory is considered."""
 FEW_PIXELS = 4
@@ -139,29 +135,13 @@ class Folder:
                 found.append(position)
         return found
 
-    def leanest(self, units: tuple[Unit, ...]) -> tuple[Unit, ...]:
-        """Of units nearly as fast as these, found at several first prices, those of fewest multipliers."""
-        interval = math.floor(CLOSE * max(unit.interval_cycles for unit in units))
-        limits = self.site.limits(interval)
-        tries = [self.priced(interval, limits, frozenset(), limits["lut"], START * emphasis) for emphasis in LEAN]
-        found = [units, *(one for one in tries if one is not None)]
-        return min(found, key=lambda one: sum(unit.multipliers for unit in one))
-
     def priced(
-        self,
-        interval: int,
-        limits: Mapping[str, float],
-        external: frozenset[int],
-        luts: float,
-        start: np.ndarray = START,
+        self, interval: int, limits: Mapping[str, float], external: frozenset[int], luts: float
     ) -> tuple[Unit, ...] | None:
-        """Units that fit with these weights in external memory and at most `luts` LUTs of weights.
-
-        `start` are the first shares of KINDS in the price.
-        """
+        """Units that fit with these weights in external memory and at most `luts` LUTs of weights."""
         limit = np.array([max(limits[kind], 1e-6) for kind in KINDS])
         skips = self.skips(interval)
-        shares = start / start.sum()
+        shares = START / START.sum()
         for round_ in range(ROUNDS):
             folding = self.search.cheapest(Question(interval, shares / limit, skips, external))
             if folding is None:
