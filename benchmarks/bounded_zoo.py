@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from named_networks import quantized, shapes_of
+from named_networks import CLASSICS, network
 
 import deepdive
 from deepdive.backends.build import Build, write_build
@@ -24,27 +24,15 @@ from deepdive.errors import CheckFailed
 from deepdive.hardware.stream import Stream
 from deepdive.hardware.units import Unit
 from deepdive.models import zoo
-from deepdive.qnet import QNet
 from deepdive.simulation.compare import compare
 from deepdive.simulation.csim import PROJECT, run_bounded
-from networks import random_codes
 
 IMAGES = 2
-CLASSICS = ("mobilenet_v3", "efficientnet_b0", "mnasnet")
-"""Networks that `deepdive.models` does not hold; their shapes, made without torch."""
-
-
-def network(name: str, weights: int) -> tuple[QNet, np.ndarray]:
-    """A network with random weights, and input codes for it."""
-    if name.partition("@")[0] in CLASSICS:
-        net = shapes_of(name, weights)
-        return net, random_codes(net, IMAGES, seed=0)
-    return quantized(name, weights, IMAGES)
 
 
 def check(name: str, weights: int) -> None:
     """Compile and run one network."""
-    net, images = network(name, weights)
+    net, images = network(name, weights, IMAGES)
     try:
         design = deepdive.compile(net, board="zcu102")
     except CheckFailed as error:

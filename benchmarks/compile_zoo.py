@@ -13,7 +13,7 @@ from deepdive.compiler.compile import SharingMode
 from deepdive.compiler.compile import compile as compile_network
 from deepdive.compiler.pipeline import simulate_pipeline
 from deepdive.errors import CheckFailed
-from zoo_networks import efficientnet_b0, efficientnet_compact, efficientnet_lite0, mobilenet_v2, mobilenet_v3
+from zoo_networks import efficientnet_b0, headline_networks, mobilenet_v3
 
 EXCITED = {"MobileNetV3-224": mobilenet_v3, "EfficientNet-B0-224": efficientnet_b0}
 """Networks with squeeze-excite, whose search takes longer: only when asked for."""
@@ -30,14 +30,8 @@ def main() -> None:
     print("network | weights | cycles (simulated) | FPS | latency ms (simulated) | MAC use | DSP | LUT | BRAM36 | URAM")
     print("... | W | W of PL + memory | FPS/W of PL + memory | s")
     for bits in given.bits:
-        nets = {
-            "MobileNetV2-1.0-224": mobilenet_v2(weight_bits=bits),
-            "EfficientNet-Lite0-224": efficientnet_lite0(weight_bits=bits),
-            "MobileNetV2-0.75-160": mobilenet_v2(160, 0.75, bits),
-            "EfficientNet-Compact-224": efficientnet_compact(weight_bits=bits),
-        }
-        if given.excited:
-            nets = {name: EXCITED[name](weight_bits=bits) for name in given.excited}
+        excited = {name: EXCITED[name](weight_bits=bits) for name in given.excited}
+        nets = excited or headline_networks(bits)
         for name, net in nets.items():
             start = time.process_time()
             try:

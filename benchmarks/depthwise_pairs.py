@@ -12,7 +12,7 @@ import argparse
 
 from deepdive.compiler.compile import compile as compile_network
 from deepdive.hardware.stages import Depthwise
-from zoo_networks import efficientnet_compact, efficientnet_lite0, mobilenet_v2
+from zoo_networks import headline_networks
 
 
 def main() -> None:
@@ -23,13 +23,7 @@ def main() -> None:
     given = parser.parse_args()
     print("network | weights | cycles | DSP | of depthwise stages | those in DSPs, in LUTs | pairs would save")
     for bits in given.bits:
-        nets = {
-            "MobileNetV2-1.0-224": mobilenet_v2(weight_bits=bits),
-            "EfficientNet-Lite0-224": efficientnet_lite0(weight_bits=bits),
-            "MobileNetV2-0.75-160": mobilenet_v2(160, 0.75, bits),
-            "EfficientNet-Compact-224": efficientnet_compact(weight_bits=bits),
-        }
-        for name, net in nets.items():
+        for name, net in headline_networks(bits).items():
             design = compile_network(net, board=given.board, sharing="never")
             stages = [stage for unit in design.units for stage in unit.stages if isinstance(stage, Depthwise)]
             in_dsps = [stage for stage in stages if not stage.fabric]

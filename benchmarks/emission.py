@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bounded_zoo import CLASSICS, network
+from named_networks import CLASSICS, network
 
 import deepdive
 from deepdive.backends.build import write_build
@@ -28,7 +28,7 @@ def main() -> None:
     given = parser.parse_args()
     print("network | units | search s | emission s | MB")
     for name in given.networks:
-        net, _ = network(name, given.weights)
+        net, _ = network(name, given.weights, images=2)
         start = time.process_time()
         try:
             design = deepdive.compile(net, board=given.board)

@@ -13,6 +13,7 @@ import deepdive
 from deepdive.errors import DeepDiveError, nearest
 from deepdive.models import zoo
 from deepdive.qnet import QNet
+from networks import random_codes
 from zoo_networks import (
     efficientnet_b0,
     efficientnet_compact,
@@ -32,6 +33,18 @@ SHAPES: dict[str, Callable[..., QNet]] = {
     "efficientnet_compact": efficientnet_compact,
 }
 """Those of `tests/zoo_networks.py`: shapes, made without quantizing a PyTorch network, which takes long when large."""
+
+
+CLASSICS = ("mobilenet_v3", "efficientnet_b0", "mnasnet")
+"""Those that `deepdive.models` does not hold."""
+
+
+def network(name: str, weight_bits: int, images: int) -> tuple[QNet, np.ndarray]:
+    """``NAME[@RESOLUTION]`` of the zoo or of `CLASSICS`, and codes of so many images for it."""
+    if name.partition("@")[0] in CLASSICS:
+        net = shapes_of(name, weight_bits)
+        return net, random_codes(net, images, seed=0)
+    return quantized(name, weight_bits, images)
 
 
 def shapes_of(name: str, weight_bits: int) -> QNet:

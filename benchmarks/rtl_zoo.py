@@ -21,10 +21,10 @@ from deepdive.qnet import QNet
 from deepdive.simulation.bench import Run
 from deepdive.simulation.compare import compare
 from deepdive.simulation.rtl import batch, compile_simulator, simulate
-from deepdive.simulation.synthesis import synthesise
-from deepdive.simulation.yosys_flow import Family
+from deepdive.simulation.synthesis import family_of, synthesise
 from networks import random_codes
 
+KINDS = ("dsp", "lut", "bram36", "ff")
 SIMULATION = (
     "| network | frames | values compared | differing | cycles a frame | model | off by | latency, first frame | model "
     "| build | a frame |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
@@ -70,7 +70,7 @@ def simulation_row(label: str, design: Design, net: QNet, given: argparse.Namesp
 
 def print_synthesis(design: Design, net: QNet, only: list[str]) -> None:
     """A row a unit, *synthesised* / *modelled*, one unit at a time."""
-    family: Family = "xc7" if design.board.part.startswith("xc7") else "xcup"
+    family = family_of(design.board.part)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         verilog.write_project(design, net, folder)
@@ -89,9 +89,6 @@ def synthesis_row(name: str, used: Resources, model: Resources) -> str:
     dsp, lut, bram, ff = (f"{getattr(used, kind):,g} / {getattr(model, kind):,g}" for kind in KINDS)
     off = f"{model.lut / used.lut - 1:+.0%}"
     return f"| {name} | {dsp} | {lut} | {off} | {bram} | {ff} |"
-
-
-KINDS = ("dsp", "lut", "bram36", "ff")
 
 
 def main() -> None:

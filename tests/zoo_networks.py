@@ -11,10 +11,8 @@ LITE0 = ((1, 16, 1, 1, 3), (6, 24, 2, 2, 3), (6, 40, 2, 2, 5), (6, 80, 3, 2, 3),
          (6, 192, 4, 2, 5), (6, 320, 1, 1, 3))  # fmt: skip
 """(expansion, channels, repeats, stride, kernel) of each row of blocks."""
 
-
 MNASNET = ((1, 16, 1, 1, 3), (3, 24, 3, 2, 3), (3, 40, 3, 2, 5), (6, 80, 3, 2, 5), (6, 96, 2, 1, 3),
            (6, 192, 4, 2, 5), (6, 320, 1, 1, 3))  # fmt: skip
-
 
 MOBILENET_V3 = ((3, 16, 16, 1, False, False), (3, 64, 24, 2, False, False), (3, 72, 24, 1, False, False),
                 (5, 72, 40, 2, True, False), (5, 120, 40, 1, True, False), (5, 120, 40, 1, True, False),
@@ -130,3 +128,13 @@ def mobilenet_v3(resolution: int = 224, weight_bits: int = 8) -> QNet:
     x = act(builder.linear("hidden", x, 1280, plain))
     builder.linear("classifier", x, 1000, plain)
     return builder.build("mobilenet_v3")
+
+
+def headline_networks(weight_bits: int) -> dict[str, QNet]:
+    """The networks whose figures docs give, by the name they have there."""
+    return {
+        "MobileNetV2-1.0-224": mobilenet_v2(weight_bits=weight_bits),
+        "EfficientNet-Lite0-224": efficientnet_lite0(weight_bits=weight_bits),
+        "MobileNetV2-0.75-160": mobilenet_v2(160, 0.75, weight_bits),
+        "EfficientNet-Compact-224": efficientnet_compact(weight_bits=weight_bits),
+    }
