@@ -24,7 +24,6 @@ SKEW = 3
 """How many times more multipliers than in proportion to its work one pointwise part may have."""
 STEP = 1.1
 MANY, BEST = 256, 6
-
 """Of those with the same multipliers within a factor of `STEP` the foldings of fewest cycles are looked at; of those of
 the same cycles the cheapest are kept."""
 

@@ -27,7 +27,7 @@ from deepdive.hardware.stages.shared_body import MEMORY_CYCLES, MEMORY_WORD_BYTE
 from deepdive.hardware.stages.shared_chain import common
 
 BATCHES = (1, 2, 4, 8)
-"""More than four frames a batch bring hardly more frames a second, and all the more latency."""
+"""Frames a batch: more of them fill pipelines and load weights less often, and wait longer."""
 PORTS, BYTES = KINDS.index("ports"), KINDS.index("bytes")
 
 

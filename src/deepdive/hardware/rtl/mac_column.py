@@ -18,8 +18,7 @@ class MacShape:
     """What a column computes: ``sum(x[i] * w[i])`` over `inputs` products a cycle, modulo ``2**acc_bits``.
 
     With a `field` it computes two columns that read the same x, a multiplier for both, their products so many bits
-    apart. With `fabric` it has no `*` that
-    synthesis would map to a DSP: its products are sums of shifted codes.
+    apart. With `fabric` it has no `*` that synthesis would map to a DSP: its products are sums of shifted codes.
     """
 
     inputs: int
@@ -157,9 +156,7 @@ class MacColumn(wiring.Component):
     def _sum(self, m: Module) -> Value:
         """The sum of a single column."""
         tree = AdderTree(m, self.enable, self.shape.acc_bits, self.shape.radix)
-        products = []
-        for index in range(self.shape.inputs):
-            products.append(self.product(m, tree, index, self._weight(index)))
+        products = [self.product(m, tree, index, self._weight(index)) for index in range(self.shape.inputs)]
         return tree.total(products, "sum")
 
     def _packed_sums(self, m: Module) -> list[Value]:

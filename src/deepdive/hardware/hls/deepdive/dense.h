@@ -9,9 +9,9 @@
 // compiler has put it into the bias.
 //
 // Spec: input, output (beats), out_parallel, weight_bits, pair_field (FIELD of multiply.h), acc_bits, groups (most beats a
-// pixel, for the array that keeps one), least_groups. Layer, by default the Spec's own constants: pixels (a frame), groups, out_groups, weights_at and
-// scales_at (where its words begin), drains (whether a pixel's codes are all written before the next pixel is read),
-// half_up, zero_point, q_min, q_max.
+// pixel, for the array that keeps one), least_groups. Layer, by default the Spec's own constants: pixels (a frame), groups,
+// out_groups, weights_at and scales_at (where its words begin), drains (whether a pixel's codes are all written before the
+// next pixel is read), half_up, zero_point, q_min, q_max.
 #ifndef DEEPDIVE_DENSE_H
 #define DEEPDIVE_DENSE_H
 
