@@ -16,8 +16,9 @@ from deepdive.compiler.budget import Budget
 from deepdive.compiler.compile import compile as compile_network
 from deepdive.compiler.design import Design
 from deepdive.compiler.front import find_front
+from deepdive.hardware.boards import load_board
 from deepdive.hardware.resources import Resources
-from deepdive.hardware.stages import Dense
+from deepdive.hardware.stages import Dense, SharedBody
 from deepdive.qnet.classify import Guess
 from deepdive.qnet.schedule import Call, Schedule
 from deepdive.report import (
@@ -34,6 +35,7 @@ from deepdive.report import (
 from deepdive.report.page import render
 from deepdive.simulation.verify import Rung, Verification
 from networks import four_block_network
+from shared_designs import drawn_shared_design
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
@@ -68,6 +70,23 @@ def test_rows_are_the_designs_units(report: Report) -> None:
     assert [row.name for row in report.rows] == [unit.name for unit in report.design.units]
     assert sum(row.macs for row in report.rows) == report.net.macs()
     assert max(row.cycles for row in report.rows) == report.design.frame_interval_cycles
+
+
+def test_blocks_take_turns_on_a_shared_unit() -> None:
+    net = four_block_network(3)
+    design = drawn_shared_design(net, load_board("zcu102"), 3)
+    found = Report(net, design)
+    shared = [(row, stage) for row, unit in zip(found.rows, design.units, strict=True)
+              for stage in unit.stages if isinstance(stage, SharedBody)]  # fmt: skip
+    assert shared
+    for row, stage in shared:
+        assert [turn.nodes for turn in row.turns] == [block.nodes for block in stage.blocks]
+        assert sum(turn.macs for turn in row.turns) == row.macs
+        assert sum(turn.share for turn in row.turns) == pytest.approx(1)
+        assert sum(turn.cycles for turn in row.turns) <= row.cycles + len(row.turns)
+        assert f"{row.name}: {len(row.turns)} blocks take turns on {row.multipliers:,} multipliers" in render(found)
+    assert json.loads(json.dumps(found.summary()))["turns"].keys() == {row.name for row, _ in shared}
+    assert not any(row.turns for row in make_report().rows)
 
 
 def test_power_is_shown_whole(report: Report) -> None:

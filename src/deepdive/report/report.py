@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -11,6 +12,7 @@ from deepdive.compiler.design import Design
 from deepdive.compiler.front import Front
 from deepdive.compiler.pipeline import Pipeline
 from deepdive.hardware.resources import Resources
+from deepdive.hardware.stages import SharedBody
 from deepdive.hardware.units import Unit
 from deepdive.qnet import QNet
 from deepdive.qnet.classify import Guess
@@ -36,6 +38,18 @@ class Classification:
 
 
 @dataclass(frozen=True)
+class Turn:
+    """A block of the network in the time that a shared unit works on it."""
+
+    nodes: tuple[str, ...]
+    macs: int
+    cycles: int
+    """Clock cycles a frame, with the loading of weights that no other block hides."""
+    share: float
+    """Of all turns of the unit."""
+
+
+@dataclass(frozen=True)
 class UnitRow:
     """One compute unit in the table."""
 
@@ -48,6 +62,8 @@ class UnitRow:
     bottleneck: str
     multipliers: int
     resources: Resources
+    turns: tuple[Turn, ...] = ()
+    """Of a unit that blocks share, in the order in which they run; none in a streamed unit."""
 
     @property
     def utilization(self) -> float:
@@ -93,6 +109,7 @@ class Report:
             "front": self.front.model_dump(mode="json") if self.front else None,
             "peers": [asdict(peer) for peer in PEERS],
             "verification": self.verification.model_dump() if self.verification else None,
+            "turns": {row.name: [asdict(turn) for turn in row.turns] for row in self.rows if row.turns},
             "synthesis": {name: found.model_dump() for name, found in self.synthesis.items()},
         }
 
@@ -144,4 +161,14 @@ def unit_row(unit: Unit) -> UnitRow:
         bottleneck=unit.bottleneck.name,
         multipliers=unit.multipliers,
         resources=unit.resources,
+        turns=tuple(turn for stage in unit.stages if isinstance(stage, SharedBody) for turn in turns(stage)),
+    )
+
+
+def turns(stage: SharedBody) -> tuple[Turn, ...]:
+    """The blocks of a shared unit, one after the other."""
+    schedule = stage.schedule
+    return tuple(
+        Turn(block.nodes, block.macs, math.ceil(cycles / stage.batch), cycles / sum(schedule))
+        for block, cycles in zip(stage.blocks, schedule, strict=True)
     )
