@@ -84,7 +84,7 @@ def budget_of(
 
 def usage(units: tuple[Unit, ...]) -> dict[str, float]:
     """What finished units take, of each kind and of UltraRAM."""
-    used = sum((unit.resources for unit in units), Resources())
+    used = Resources.total(unit.resources for unit in units)
     streams = [stage.external_bytes for unit in units for stage in unit.stages if stage.external_bytes]
     return {
         "dsp": used.dsp,

@@ -10,19 +10,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from deepdive.compiler.budget import KINDS, Budget, excess, usage
 from deepdive.compiler.build import build_units, skip_rooms
 from deepdive.compiler.fifos import Room, early_pixels, rooms
-from deepdive.compiler.options import LIGHT_PAIR_BITS, Limits
+from deepdive.compiler.options import LIGHT_PAIR_BITS, Catalogue, Limits, vector
 from deepdive.compiler.padding import padded
 from deepdive.compiler.placement import place
 from deepdive.compiler.plan import DENSE, Edge, Operation, UnitPlan
 from deepdive.compiler.search import Folding, Question, Search
-from deepdive.compiler.ultra import in_ultra
+from deepdive.compiler.ultra import in_ultra, moves
 from deepdive.hardware.boards import Board
 from deepdive.hardware.stages.arithmetic import pair_field
 from deepdive.hardware.units import Unit
@@ -44,11 +44,12 @@ SPAN = 16
 
 @dataclass(frozen=True)
 class Site:
-    """Where a network is to be folded."""
+    """Where a network is to be folded; and what is known already of its stages, at any clock."""
 
     board: Board
     clock_mhz: float
     budget: Budget
+    catalogue: Catalogue = field(default_factory=Catalogue, compare=False, repr=False)
 
     def limits(self, interval: int) -> dict[str, float]:
         """The most of each kind at a frame interval."""
@@ -63,7 +64,7 @@ class Folder:
         self.operations = tuple(operation for plan in self.plans for operation in plan.operations)
         early = {name: Room(early=pixels) for name, pixels in early_pixels(self.operations).items()}
         limits = Limits(fastest, slowest, site.board.memory.port_bits, site.board.dsp_bits)
-        self.search = Search(self.operations, limits, early)
+        self.search = Search(self.operations, limits, early, site.catalogue)
         dense = [
             index
             for index, operation in enumerate(self.operations)
@@ -165,9 +166,9 @@ class Folder:
         """The folding's costs without what its FIFOs leave to at most so many UltraRAMs."""
         if most < 1:
             return folding
-        units = build_units(self.plans, folding.choices)
-        before, after = usage(units), usage(in_ultra(units, most))
-        return Folding(folding.choices, folding.costs + np.array([after[kind] - before[kind] for kind in KINDS]))
+        moved = moves(build_units(self.plans, folding.choices), most)
+        freed = [np.subtract(vector(after.resources), vector(before.resources)) for before, after in moved]
+        return Folding(folding.choices, folding.costs + np.sum(freed, axis=0)) if freed else folding
 
     def skips(self, interval: int) -> dict[str, Room]:
         """Room of the skip FIFOs with every edge as narrow as the interval allows: close to what will be needed."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -64,26 +64,72 @@ class Limits:
     dsp_bits: int
 
 
-def options(operation: Operation, limits: Limits, room: Room, *, external: bool = False) -> Options:
+class Measured(NamedTuple):
+    """What a search needs to know of a stage: its cycles a frame, its cost in the order of KINDS, and the bits of
+    weights that it takes from memory a step."""
+
+    interval: int
+    cost: list[float]
+    word_bits: int
+
+
+class Known:
+    """The foldings of one operation that were measured before; its other edges and fields are the same for all."""
+
+    def __init__(self, operation: Operation, room: Room) -> None:
+        self.operation, self.room = operation, room
+        self.found: dict[object, Measured] = {}
+
+    def at(self, way_in: Way, way_out: Way, folding: Mapping[str, Any]) -> Measured:
+        """The stage at a folding, made when it is first asked for."""
+        key = way_in, way_out, tuple(folding.items())
+        if key not in self.found:
+            inputs = tuple(edge.stream(way_in) for edge in self.operation.inputs)
+            outputs = tuple(edge.stream(way_out) for edge in self.operation.outputs)
+            self.found[key] = self.measured(self.operation.stage(inputs, outputs, folding), folding)
+        return self.found[key]
+
+    def measured(self, stage: Stage, folding: Mapping[str, Any]) -> Measured:
+        """A finished stage."""
+        word_bits = stage.weight_word_bits if isinstance(stage, Dense) else 0
+        interval = self.operation.hurry * stage.interval_cycles
+        return Measured(interval, cost(stage, self.operation, folding, self.room), word_bits)
+
+
+class Catalogue:
+    """What is known of foldings, for all searches on one board: segmentations and limits differ, stages do not."""
+
+    def __init__(self) -> None:
+        self._known: dict[object, Known] = {}
+
+    def of(self, operation: Operation, room: Room) -> Known:
+        """The foldings of an operation whose first FIFO must hold `room` early; of one with choices its own."""
+        if operation.choices:
+            return Known(operation, room)
+        edges = tuple(replace(edge, name="", paddings=(0,)).shape for edge in (*operation.inputs, *operation.outputs))
+        key = operation.shape[0], edges, operation.shape[2:], room
+        if key not in self._known:
+            self._known[key] = Known(operation, room)
+        return self._known[key]
+
+
+def options(operation: Operation, limits: Limits, known: Known, *, external: bool = False) -> Options:
     """All foldings of `operation` within the limits.
 
     Parameters
     ----------
-    room
-        What the FIFO of its first input must hold early.
+    known
+        What the catalogue has of it.
     external
         With the weights of a dense stage in external memory.
     """
-    rows = [
-        (way_in, way_out, operation.hurry * stage.interval_cycles, cost(stage, operation, folding, room), folding)
-        for way_in, way_out, folding, stage in candidates(operation, limits, external)
-    ]
+    rows = list(candidates(operation, limits, known, external))
     return Options(
         ways_in=np.array([row[0] for row in rows], dtype=np.intp),
         ways_out=np.array([row[1] for row in rows], dtype=np.intp),
-        intervals=np.array([row[2] for row in rows], dtype=np.int64),
-        costs=np.array([row[3] for row in rows], dtype=np.float64).reshape(len(rows), len(KINDS)),
-        foldings=tuple(row[4] for row in rows),
+        intervals=np.array([row[3].interval for row in rows], dtype=np.int64),
+        costs=np.array([row[3].cost for row in rows], dtype=np.float64).reshape(len(rows), len(KINDS)),
+        foldings=tuple(row[2] for row in rows),
     )
 
 
@@ -120,20 +166,22 @@ def usable_ways(edge: Edge, limits: Limits) -> Iterator[tuple[int, Way]]:
 
 
 def candidates(
-    operation: Operation, limits: Limits, external: bool
-) -> Iterator[tuple[int, int, Mapping[str, Any], Stage]]:
-    """(way in, way out, folding, stage) of every folding within the limits."""
+    operation: Operation, limits: Limits, known: Known, external: bool
+) -> Iterator[tuple[int, int, Mapping[str, Any], Measured]]:
+    """(way in, way out, folding, its measures) of every folding within the limits."""
     source, target = operation.inputs[0], operation.outputs[0]
     for stage in operation.choices:
         if stage.interval_cycles <= limits.slowest:
             ends = Way(stage.inputs[0].lanes), Way(stage.outputs[0].lanes)
-            yield source.ways.index(ends[0]), target.ways.index(ends[1]), finished(stage), stage
+            folding = finished(stage)
+            measured = known.measured(stage, folding)
+            yield source.ways.index(ends[0]), target.ways.index(ends[1]), folding, measured
     if operation.choices:
         return
     sources, targets = list(usable_ways(source, limits)), list(usable_ways(target, limits))
     if operation.kind in DENSE:
         for read, written in product(sources, targets):
-            yield from dense_candidates(operation, limits, read, written, external)
+            yield from dense_candidates(operation, limits, known, (read, written), external)
         return
     alike = operation.kind != "repack"
     for (i, way_in), (o, way_out) in product(sources, targets):
@@ -141,12 +189,11 @@ def candidates(
             continue
         if any(way_in not in edge.ways for edge in operation.inputs):
             continue
-        inputs = tuple(edge.stream(way_in) for edge in operation.inputs)
-        stage = operation.stage(inputs, tuple(edge.stream(way_out) for edge in operation.outputs), NO_FOLDING)
-        if operation.hurry * stage.interval_cycles <= limits.slowest:
-            yield i, o, NO_FOLDING, stage
+        measured = known.at(way_in, way_out, NO_FOLDING)
+        if measured.interval <= limits.slowest:
+            yield i, o, NO_FOLDING, measured
             if operation.kind == "depthwise":
-                yield i, o, FABRIC, stage.model_copy(update=FABRIC)
+                yield i, o, FABRIC, known.at(way_in, way_out, FABRIC)
 
 
 def repackable(before: Way, after: Way) -> bool:
@@ -161,23 +208,23 @@ def finished(stage: Stage) -> Mapping[str, Any]:
 
 
 def dense_candidates(
-    operation: Operation, limits: Limits, way_in: tuple[int, Way], way_out: tuple[int, Way], external: bool
-) -> Iterator[tuple[int, int, Mapping[str, Any], Stage]]:
+    operation: Operation, limits: Limits, known: Known, ways: tuple[tuple[int, Way], tuple[int, Way]], external: bool
+) -> Iterator[tuple[int, int, Mapping[str, Any], Measured]]:
     """Foldings of a dense stage between given ways: how many outputs at once, and whether two share a DSP."""
     (source,), (target,) = operation.inputs, operation.outputs
-    read, written = source.stream(way_in[1]), target.stream(way_out[1])
-    steps = target.height * target.width * read.groups * written.channels
-    for parallel in lanes_of(written.channels):
+    (i, way_in), (o, way_out) = ways
+    groups, channels = source.groups(way_in), target.channels + way_out.padding
+    steps = target.height * target.width * groups * channels
+    for parallel in lanes_of(channels):
         interval = operation.hurry * steps // parallel
-        if parallel % written.lanes or parallel > read.groups * written.lanes or interval > limits.slowest:
+        if parallel % way_out.lanes or parallel > groups * way_out.lanes or interval > limits.slowest:
             continue
         folding: dict[str, Any] = {"out_parallel": parallel, **({"weights": "external"} if external else {})}
         for pairing in pairings(operation.fields["weight_bits"], parallel, limits.dsp_bits):
-            stage = operation.stage((read,), (written,), {**folding, **pairing})
-            assert isinstance(stage, Dense)
-            if external and stage.weight_word_bits > limits.port_bits:
+            measured = known.at(way_in, way_out, {**folding, **pairing})
+            if external and measured.word_bits > limits.port_bits:
                 return
-            yield way_in[0], way_out[0], {**folding, **pairing}, stage
+            yield i, o, {**folding, **pairing}, measured
         if 2 * interval < limits.fastest:
             return
 

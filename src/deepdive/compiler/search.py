@@ -17,7 +17,7 @@ import numpy as np
 
 from deepdive.compiler.budget import KINDS
 from deepdive.compiler.fifos import Room
-from deepdive.compiler.options import NO_FOLDING, Limits, Options, fifo_costs, options
+from deepdive.compiler.options import NO_FOLDING, Catalogue, Limits, Options, fifo_costs, options
 from deepdive.compiler.plan import JOINS, Edge, Operation, Way, renamed
 
 NO_ROOM = Room()
@@ -76,11 +76,15 @@ class Search:
         Which foldings to list.
     early
         Room for what strided windows give too early, by name of the edge.
+    catalogue
+        What other searches found out about foldings, and this one does.
     """
 
-    def __init__(self, operations: Sequence[Operation], limits: Limits, early: Mapping[str, Room]) -> None:
+    def __init__(
+        self, operations: Sequence[Operation], limits: Limits, early: Mapping[str, Room], catalogue: Catalogue
+    ) -> None:
         self.operations = tuple(operations)
-        self._limits, self._early = limits, early
+        self._limits, self._early, self._catalogue = limits, early, catalogue
         self._known: dict[object, Options] = {}
         self._fifos: dict[object, np.ndarray] = {}
         self.stages = [self._options(operation) for operation in self.operations]
@@ -95,7 +99,7 @@ class Search:
         room = self._early.get(operation.inputs[0].name, NO_ROOM) if operation.kind != "repack" else NO_ROOM
         key = (operation.shape, room, external)
         if key not in self._known:
-            self._known[key] = options(operation, self._limits, room, external=external)
+            self._known[key] = options(operation, self._limits, self._catalogue.of(operation, room), external=external)
         return self._known[key]
 
     def external(self, position: int) -> Options:

@@ -18,7 +18,7 @@ import numpy as np
 from deepdive.compiler.budget import KINDS
 from deepdive.compiler.fifos import Room, early_pixels
 from deepdive.compiler.folding import SPAN, START, STEEP, Site
-from deepdive.compiler.options import Limits
+from deepdive.compiler.options import Catalogue, Limits
 from deepdive.compiler.pieces import Piece, pieces, streamed
 from deepdive.compiler.plan import DENSE, Operation, UnitPlan
 from deepdive.compiler.search import Question, Search
@@ -104,7 +104,7 @@ class Segments:
     def searches(self) -> list[Search]:
         """For the streamed foldings of each piece."""
         limits = Limits(self.low, int(SPAN * self.low), self.site.board.memory.port_bits, self.site.board.dsp_bits)
-        return [search(piece.plan.operations, limits) for piece in self.pieces]
+        return [search(piece.plan.operations, limits, self.site.catalogue) for piece in self.pieces]
 
     def limit(self, interval: float = 1 << 40) -> np.ndarray:
         """The most of each of KINDS: float64 (len(KINDS),)."""
@@ -270,7 +270,7 @@ def runs(parts: Sequence[Piece]) -> Iterator[tuple[int, int]]:
             start = None
 
 
-def search(operations: Sequence[Operation], limits: Limits) -> Search:
+def search(operations: Sequence[Operation], limits: Limits, catalogue: Catalogue) -> Search:
     """The search for a piece's streamed foldings."""
     early = {name: Room(early=pixels) for name, pixels in early_pixels(operations).items()}
-    return Search(operations, limits, early)
+    return Search(operations, limits, early, catalogue)

@@ -19,23 +19,29 @@ PAYS = UW_PER_MHZ["uram"] / UW_PER_MHZ["bram36"]
 
 
 def in_ultra(units: Sequence[Unit], most: float) -> tuple[Unit, ...]:
-    """The units, FIFOs inside them moved to UltraRAM, those first that free most block RAM for one.
+    """The units, FIFOs inside them moved to at most so many UltraRAMs."""
+    moved = {before.name: after for before, after in moves(units, most)}
+    return tuple(
+        unit.model_copy(update={"stages": tuple(with_streams(stage, moved) for stage in unit.stages)}) for unit in units
+    )
+
+
+def moves(units: Sequence[Unit], most: float) -> list[tuple[Stream, Stream]]:
+    """The FIFOs that move, before and after it: those first that free most block RAM for an UltraRAM.
 
     Parameters
     ----------
     most
         UltraRAMs that may be taken.
     """
-    moved: dict[str, Stream] = {}
-    moves = [(before, after) for unit in units for before, after in possible(unit)]
-    moves.sort(key=lambda move: -move[0].resources.bram36 / move[1].resources.uram)
-    for before, after in moves:
+    found: list[tuple[Stream, Stream]] = []
+    able = [(before, after) for unit in units for before, after in possible(unit)]
+    able.sort(key=lambda move: -move[0].resources.bram36 / move[1].resources.uram)
+    for before, after in able:
         if after.resources.uram <= most:
-            moved[before.name] = after
+            found.append((before, after))
             most -= after.resources.uram
-    return tuple(
-        unit.model_copy(update={"stages": tuple(with_streams(stage, moved) for stage in unit.stages)}) for unit in units
-    )
+    return found
 
 
 def possible(unit: Unit) -> Iterator[tuple[Stream, Stream]]:

@@ -27,6 +27,9 @@ LUTS_PER_BRAM36 = 200
 """A memory goes to LUTs while they are fewer than this for each block RAM saved: about what a device has of both."""
 
 
+Storage = Literal["auto", "distributed", "block", "ultra"]
+
+
 class Memory(BaseModel):
     """`banks` equal memories of `depth` words of `width` bits, one read and one write port each.
 
@@ -41,7 +44,7 @@ class Memory(BaseModel):
     width: int = Field(ge=1)
     banks: int = Field(default=1, ge=1)
     read_only: bool = False
-    storage: Literal["auto", "distributed", "block", "ultra"] = "auto"
+    storage: Storage = "auto"
 
     @model_validator(mode="after")
     def _contents(self) -> Memory:
@@ -115,7 +118,14 @@ class Memory(BaseModel):
     @property
     def resources(self) -> Resources:
         """Cost of all banks."""
-        return Resources(lut=self.lut, bram36=self.bram36, uram=self.uram)
+        return resources_of(self.depth, self.width, self.banks, self.read_only, self.storage)
+
+
+@lru_cache(maxsize=1 << 17)
+def resources_of(depth: int, width: int, banks: int, read_only: bool, storage: Storage) -> Resources:
+    """Cost of a memory by its size: a search asks for the same ones over and over."""
+    memory = Memory(name="memory", depth=depth, width=width, banks=banks, read_only=read_only, storage=storage)
+    return Resources(lut=memory.lut, bram36=memory.bram36, uram=memory.uram)
 
 
 def joining_luts(rows: int) -> int:
@@ -148,4 +158,4 @@ def block_rams(depth: int, width: int) -> tuple[int, int]:
 
 def total(memories: Iterable[Memory]) -> Resources:
     """Cost of several memories."""
-    return sum((memory.resources for memory in memories), Resources())
+    return Resources.total(memory.resources for memory in memories)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -15,6 +17,18 @@ class Resources(BaseModel):
     ff: int = Field(default=0, ge=0)
     bram36: float = Field(default=0.0, ge=0)
     uram: int = Field(default=0, ge=0)
+
+    @classmethod
+    def total(cls, parts: Iterable[Resources]) -> Resources:
+        """The sum of any number of parts."""
+        found = list(parts)
+        return cls(
+            dsp=sum([part.dsp for part in found]),
+            lut=sum([part.lut for part in found]),
+            ff=sum([part.ff for part in found]),
+            bram36=sum([part.bram36 for part in found]),
+            uram=sum([part.uram for part in found]),
+        )
 
     def __add__(self, other: Resources) -> Resources:
         return Resources(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from deepdive.hardware.memory import Memory
@@ -84,11 +86,17 @@ class Stream(BaseModel):
         A pair of registers with a multiplexer, or a memory with two pointers and a level; that has its output register
         in block RAM or UltraRAM, or one flip-flop a bit.
         """
-        words = fifo_words(self.beat_bits, self.depth)
-        if not words:
-            return Resources(lut=self.beat_bits + 4, ff=2 * self.beat_bits + 2)
-        memory = Memory(name=self.name, depth=words, width=self.beat_bits, storage="ultra" if self.ultra else "auto")
-        bits = words.bit_length()
-        output = self.beat_bits if memory.style == "distributed" else 0
-        control = Resources(lut=5 * bits - 2, ff=3 * bits + 1 + output)
-        return control + memory.resources
+        return fifo_resources(self.beat_bits, self.depth, self.ultra)
+
+
+@lru_cache(maxsize=1 << 16)
+def fifo_resources(beat_bits: int, depth: int, ultra: bool) -> Resources:
+    """`Stream.resources` by size: a search asks for the same ones over and over."""
+    words = fifo_words(beat_bits, depth)
+    if not words:
+        return Resources(lut=beat_bits + 4, ff=2 * beat_bits + 2)
+    memory = Memory(name="fifo", depth=words, width=beat_bits, storage="ultra" if ultra else "auto")
+    bits = words.bit_length()
+    output = beat_bits if memory.style == "distributed" else 0
+    control = Resources(lut=5 * bits - 2, ff=3 * bits + 1 + output)
+    return control + memory.resources

@@ -98,7 +98,7 @@ class Unit(BaseModel):
     def resources(self) -> Resources:
         """Modelled cost of the stages and their FIFOs."""
         parts = [stage.resources() for stage in self.stages] + [stream.resources for stream in self.streams]
-        return sum(parts, Resources())
+        return Resources.total(parts)
 
 
 def ends(name: str, stages: Sequence[Stage]) -> tuple[Stream, Stream]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from itertools import pairwise
 from typing import Literal
 
@@ -261,9 +262,10 @@ class SharedBody(Pipe):
                     parts[key] = largest(parts.get(key), stream.resources)
         fixed = [PORT] * (self.memory_ports + (self.maps == "external") * 2)
         control = [CONTROL] * (2 + len({name for name in parts if " " not in name}))
-        return sum((*parts.values(), *fixed, *control), Resources()) + total(self.memories)
+        return Resources.total((*parts.values(), *fixed, *control)) + total(self.memories)
 
 
+@lru_cache(maxsize=1 << 15)
 def without_memories(stage: Stage) -> Resources:
     """What a stage costs besides its memories."""
     all_of_it, memories = stage.resources(), total(stage.memories)
