@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deepdive.simulation.bench import Run, run_bench
+from deepdive.hardware.rtl.shared_ports import external_memories
+from deepdive.hardware.stages import Stage
+from deepdive.simulation.bench import MemoryPort, Run, run_bench
+
+
+def stage_memories(stage: Stage) -> tuple[MemoryPort, ...]:
+    """The memories that a stage alone reaches."""
+    return tuple(MemoryPort.of(memory, alone=True) for memory in external_memories(stage))
 
 
 def run_beside(program: Path, how: Run, folder: Path) -> None:

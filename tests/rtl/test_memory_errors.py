@@ -65,9 +65,6 @@ def test_errors_of_memory_show_in_the_status(tmp_path: Path) -> None:
         dut.inputs[0].stream,
         beats(random_codes(net, FRAMES), design.units[0].input),
     )
-    for port in plain.inputs[1:]:
-        codes = np.fromfile(tmp_path / f"{port.stream.name}.bin", dtype=np.uint8)
-        write_codes(tmp_path / f"{tap_name(dut.name, port.name)}.stimulus", port.stream, codes)
     addresses = np.array([[words[name] & 63, words[name] >> 6] for name in names])
     write_codes(tmp_path / f"{tap_name(dut.name, 'asks')}.stimulus", ADDRESS, addresses)
     data = (tmp_path / f"{stage.name}_weights.bin").read_bytes()

@@ -171,14 +171,6 @@ def test_files_that_do_not_fit_are_refused(host: Host) -> None:
     assert "No such file or directory; copy the whole folder." in host.run().stderr
 
 
-def test_weight_streams_are_refused(host: Host) -> None:
-    host.network["accelerator"]["weight_streams"] = ["s_axis_tail_weights"]
-    (host.folder / "network.json").write_text(json.dumps(host.network))
-    done = host.run()
-    assert done.returncode == 2
-    assert "wants weights over and over again on s_axis_tail_weights, which this runtime does not feed" in done.stderr
-
-
 def test_a_build_holds_the_runtime(tmp_path: Path, design: Design, net: QNet) -> None:
     write_build(design, net, tmp_path / "build", writers("rtl"))
     build = tmp_path / "build"

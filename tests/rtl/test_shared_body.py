@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from deepdive.backends.verilog.contents import memory_contents
 from deepdive.backends.verilog.emit import emit
-from deepdive.backends.verilog.project import weight_bytes
 from deepdive.compiler.partition import partition
 from deepdive.compiler.shared import Sharing, shared_unit
 from deepdive.hardware.rtl.build import stage_component
@@ -23,7 +23,6 @@ from deepdive.hardware.units import Unit
 from deepdive.qnet import QNet
 from deepdive.simulation.bench import (
     Dut,
-    MemoryPort,
     Port,
     Run,
     bench_verilog,
@@ -39,7 +38,7 @@ from deepdive.simulation.bench import (
 from deepdive.simulation.verilated import build_simulator
 from networks import Block, Numbers, Separable, random_codes
 from rtl.conftest import MakeOnce
-from rtl.stage_bench import run_beside
+from rtl.stage_bench import run_beside, stage_memories
 
 FRAMES = 5
 
@@ -137,18 +136,7 @@ CASES = {case.name: case for case in cases()}
 
 def dut(case: Case) -> Dut:
     stage = case.stage
-    memories = tuple(
-        MemoryPort(
-            memory.name,
-            tuple(f"{master}_" for master in memory.masters),
-            memory.word_bytes,
-            memory.words,
-            memory.writes,
-            (memory.base,),
-        )
-        for memory in external_memories(stage)
-    )
-    return Dut(case.name, (Port.of("input0", stage.input),), (Port.of("output0", stage.output),), memories)
+    return Dut(case.name, (Port.of("input0", stage.input),), (Port.of("output0", stage.output),), stage_memories(stage))
 
 
 def beats(codes: np.ndarray, lanes: int) -> np.ndarray:
@@ -166,7 +154,7 @@ def fill(folder: Path) -> None:
         for memory in external_memories(case.stage):
             if not memory.writes:
                 path = folder / f"{tap_name(case.name, memory.name)}.memory.mem"
-                write_memory(path, weight_bytes(case.stage, case.net), memory.word_bytes)
+                write_memory(path, memory_contents(case.stage, case.net)[memory.name], memory.word_bytes)
         codes = case.maps[case.unit.input_map]
         write_codes(
             folder / f"{tap_name(case.name, 'input0')}.stimulus", case.stage.input, beats(codes, case.stage.input.lanes)

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from deepdive.backends.build import read_build
 from deepdive.cli import app
 from deepdive.hardware.stages import SharedBody
-from deepdive.hardware.stages.shared_body import MEMORY_WORD_BYTES
+from deepdive.hardware.stages.external import MEMORY_WORD_BYTES
 from deepdive.qnet import Preprocess
 from networks import Block, Separable
 

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from deepdive.backends.verilog.emit import emit
+from deepdive.hardware.rtl.dense import DenseComponent
 from deepdive.hardware.rtl.mac_column import MacColumn
 from deepdive.hardware.rtl.memories import MEMORY_MODULES, memory_module
+from deepdive.hardware.rtl.shared_ports import external_memories
+from deepdive.hardware.rtl.weight_reader import memory_image
 from deepdive.qnet import FeatureMap
 from deepdive.simulation.bench import (
     Dut,
     Port,
     Run,
     bench_verilog,
+    memory_traffic,
     part,
     read_codes,
     tap_name,
     traffic,
     write_codes,
+    write_memory,
     write_parts,
 )
 from deepdive.simulation.verilated import build_simulator
 from rtl.conftest import MakeOnce
-from rtl.stage_bench import run_beside
+from rtl.stage_bench import run_beside, stage_memories
 from rtl.stage_cases import (
     FRAMES,
     ConvSpec,
@@ -195,9 +199,12 @@ CASES = {case.name: case for case in cases()}
 def dut(case: StageCase) -> Dut:
     stage = case.stage
     inputs = tuple(Port.of(f"input{i}", s) for i, s in enumerate(stage.inputs))
-    if case.component.weight_stream:
-        inputs = (*inputs, replace(Port.of("weights", case.component.weight_stream), repeat=True))
-    return Dut(case.name, inputs, tuple(Port.of(f"output{i}", s) for i, s in enumerate(stage.outputs)))
+    return Dut(
+        case.name,
+        inputs,
+        tuple(Port.of(f"output{i}", s) for i, s in enumerate(stage.outputs)),
+        stage_memories(stage),
+    )
 
 
 def fill(folder: Path) -> None:
@@ -211,8 +218,10 @@ def fill(folder: Path) -> None:
     memories = "".join(memory_module(name) for name in MEMORY_MODULES)
     (folder / "stages.v").write_text(verilog + memories + bench_verilog([dut(case) for case in CASES.values()]))
     for case in CASES.values():
-        for image in case.component.external:
-            (folder / f"{tap_name(case.name, 'weights')}.stimulus").write_text(image.text())
+        for memory in external_memories(case.stage):
+            assert isinstance(case.component, DenseComponent)
+            data = memory_image(case.component.image.bits)
+            write_memory(folder / f"{tap_name(case.name, memory.name)}.memory.mem", data, memory.word_bytes)
         for i, (stream, codes) in enumerate(zip(case.stage.inputs, case.inputs, strict=True)):
             write_codes(folder / f"{tap_name(case.name, f'input{i}')}.stimulus", stream, codes)
     (folder / "main.cpp").write_text(part("main.cpp"))
@@ -253,6 +262,10 @@ def test_stage(run: tuple[str, Path], name: str) -> None:
         if kind == "free":
             ends = seen.frames[:, 1]
             assert (np.diff(ends) == case.stage.interval_cycles).all(), (ends, case.stage.interval_cycles)
+    for memory in external_memories(case.stage):
+        moved = memory_traffic(folder, tap_name(name, memory.name))
+        assert moved.broken == 0
+        assert moved.read > 0
 
 
 def first_difference(got: np.ndarray, wanted: np.ndarray) -> str:

@@ -19,7 +19,8 @@ from deepdive.hardware.memory import Memory
 from deepdive.hardware.resources import Resources
 from deepdive.hardware.stages import Dense, Depthwise, Requantizer, ResidualAdd, SharedBlock, Window
 from deepdive.hardware.stages.arithmetic import pair_field
-from deepdive.hardware.stages.shared_body import CONTROL, MEMORY_WORD_BYTES, PORT, SCALE_BITS, without_memories
+from deepdive.hardware.stages.external import MEMORY_WORD_BYTES, PORT
+from deepdive.hardware.stages.shared_body import CONTROL, SCALE_BITS, without_memories
 from deepdive.hardware.stages.shared_chain import CODE_BITS, Common
 from deepdive.hardware.stages.taps import taps_of
 from deepdive.hardware.stream import Stream

@@ -23,7 +23,8 @@ from deepdive.compiler.shared_cycles import chain
 from deepdive.compiler.shared_foldings import Room, worthwhile
 from deepdive.hardware.boards import Board
 from deepdive.hardware.stages import SharedBlock
-from deepdive.hardware.stages.shared_body import MEMORY_CYCLES, MEMORY_WORD_BYTES, START_CYCLES
+from deepdive.hardware.stages.external import MEMORY_WORD_BYTES
+from deepdive.hardware.stages.shared_body import MEMORY_CYCLES, START_CYCLES
 from deepdive.hardware.stages.shared_chain import common
 
 BATCHES = (1, 2, 4, 8)

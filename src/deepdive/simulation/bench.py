@@ -12,6 +12,7 @@ import numpy as np
 
 from deepdive.errors import DeepDiveError
 from deepdive.hardware.rtl.axi import ADDRESS_BITS
+from deepdive.hardware.rtl.shared_ports import ExternalMemory
 from deepdive.hardware.stream import Stream
 from deepdive.simulation.waveform import Waveform
 
@@ -56,9 +57,9 @@ class Port:
         return cls(name, stream, f"{name}__payload", f"{name}__valid", f"{name}__ready")
 
     @classmethod
-    def axi(cls, name: str, stream: Stream, *, repeat: bool = False) -> Port:
+    def axi(cls, name: str, stream: Stream) -> Port:
         """An AXI-Stream port; `stream` is what its data hold."""
-        return cls(name, stream, f"{name}_tdata", f"{name}_tvalid", f"{name}_tready", repeat)
+        return cls(name, stream, f"{name}_tdata", f"{name}_tvalid", f"{name}_tready")
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,13 @@ class MemoryPort:
     writes: bool
     tied: tuple[str, ...] = ()
     faulty: int | None = None
+
+    @classmethod
+    def of(cls, memory: ExternalMemory, prefix: str = "", *, alone: bool = False) -> MemoryPort:
+        """A stage's memory; its masters' ports begin with `prefix`. One that stands `alone` begins at address 0."""
+        masters = tuple(f"{prefix}{master}_" for master in memory.masters)
+        tied = (memory.base,) if alone else ()
+        return cls(memory.name, masters, memory.word_bytes, memory.words, memory.writes, tied)
 
     def widths(self) -> dict[str, int]:
         """Bits of each signal of a master."""

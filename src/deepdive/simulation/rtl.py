@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,8 +15,7 @@ from deepdive.backends.build import Build
 from deepdive.backends.verilog import FILE_LIST, TOP
 from deepdive.compiler.design import Design
 from deepdive.errors import CheckFailed, DeepDiveError
-from deepdive.hardware.rtl.accelerator import weight_port
-from deepdive.hardware.rtl.unit import unit_memories, weight_streams
+from deepdive.hardware.rtl.unit import unit_memories
 from deepdive.hardware.stages import SharedBody, Stage
 from deepdive.hardware.stream import Stream
 from deepdive.hardware.units import Unit
@@ -174,23 +173,11 @@ def accelerator(design: Design) -> Dut:
     source, result = (
         stream.model_copy(update={"bits": BYTE}) for stream in (design.units[0].input, design.units[-1].output)
     )
-    weights = (stream for unit in design.units for stream in weight_streams(unit))
-    inputs = (Port.axi("s_axis", source), *(Port.axi(weight_port(stream), stream, repeat=True) for stream in weights))
-    return Dut(TOP, inputs, (Port.axi("m_axis", result),), memory_ports(design.units, "m_axi_"))
-
-
-def memory_ports(units: Sequence[Unit], prefix: str) -> tuple[MemoryPort, ...]:
-    """The memories of shared units; their masters' ports begin with `prefix`. Maps need nothing in the beginning."""
-    return tuple(
-        MemoryPort(
-            name=memory.name,
-            masters=tuple(f"{prefix}{master}_" for master in memory.masters),
-            word_bytes=memory.word_bytes,
-            words=memory.words,
-            writes=memory.writes,
-        )
-        for unit in units
-        for memory in unit_memories(unit)
+    return Dut(
+        TOP,
+        (Port.axi("s_axis", source),),
+        (Port.axi("m_axis", result),),
+        tuple(MemoryPort.of(memory, "m_axi_") for unit in design.units for memory in unit_memories(unit)),
     )
 
 
@@ -230,11 +217,8 @@ def simulate(program: Path, design: Design, net: QNet, images: np.ndarray, how: 
         folder = Path(name)
         for image in program.parent.parent.glob("*.mem"):
             (folder / image.name).symlink_to(image.resolve())
-        port, *weights = accelerator(design).inputs
+        (port,) = accelerator(design).inputs
         write_codes(folder / f"{tap_name(TOP, port.name)}.stimulus", port.stream, beats(images, source))
-        for port in weights:
-            codes = np.fromfile(program.parent.parent / f"{port.stream.name}.bin", dtype=np.uint8)
-            write_codes(folder / f"{tap_name(TOP, port.name)}.stimulus", port.stream, codes)
         for memory in accelerator(design).memories:
             if not memory.writes:
                 data = (program.parent.parent / f"{memory.name}.bin").read_bytes()

@@ -5,14 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from deepdive.backends.host.write import write_runtime
-from deepdive.backends.verilog.project import weight_bytes
+from deepdive.backends.verilog.contents import memory_contents
 from deepdive.compiler.design import Design
 from deepdive.files import write_bytes
-from deepdive.hardware.rtl.accelerator import register_map, weight_port
+from deepdive.hardware.rtl.accelerator import register_map
 from deepdive.hardware.rtl.shared_ports import external_memories
 from deepdive.hardware.rtl.status import MAGIC
-from deepdive.hardware.rtl.unit import weight_streams
-from deepdive.hardware.stages import SharedBody
 from deepdive.qnet import QNet
 
 CORE = "accelerator"
@@ -22,17 +20,17 @@ CORE = "accelerator"
 def write_rtl_host(design: Design, net: QNet, folder: Path) -> None:
     """Write the runtime of an RTL design into `folder`, which exists.
 
-    ``weights/`` holds what shared units read from memory.
+    ``weights/`` holds what stages read from memory.
     """
     memories = []
-    shared = (stage for unit in design.units for stage in unit.stages if isinstance(stage, SharedBody))
-    for stage in shared:
+    for stage in (stage for unit in design.units for stage in unit.stages):
+        contents = memory_contents(stage, net)
         for memory in external_memories(stage):
             file = None
-            if not memory.writes:
+            if memory.name in contents:
                 (folder / "weights").mkdir(exist_ok=True)
                 file = f"weights/{memory.name}.bin"
-                write_bytes(folder / file, weight_bytes(stage, net))
+                write_bytes(folder / file, contents[memory.name])
             memories.append(
                 {
                     "name": memory.name,
@@ -42,12 +40,10 @@ def write_rtl_host(design: Design, net: QNet, folder: Path) -> None:
                     "masters": list(memory.masters),
                 }
             )
-    streams = [weight_port(stream) for unit in design.units for stream in weight_streams(unit)]
     accelerator = {
         "core": CORE,
         "magic": MAGIC,
         "registers": register_map(design.units).words,
         "memories": memories,
-        "weight_streams": streams,
     }
     write_runtime(design, net, folder, {"units": [], "accelerator": accelerator})

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from amaranth.hdl import Elaboratable
 
+from deepdive.backends.verilog.contents import memory_contents
 from deepdive.backends.verilog.emit import emit
 from deepdive.backends.verilog.vivado import packaging_script
-from deepdive.backends.vitis.stages.shared_numbers import SharedNumbers
 from deepdive.compiler.design import Design
 from deepdive.files import write_bytes, write_text
 from deepdive.hardware.rtl.accelerator import AcceleratorComponent
@@ -17,7 +17,6 @@ from deepdive.hardware.rtl.dsp_column import DspColumn, dsp_kind
 from deepdive.hardware.rtl.mac_column import MacColumn
 from deepdive.hardware.rtl.memories import MEMORY_MODULES, memory_module
 from deepdive.hardware.rtl.unit import UnitComponent
-from deepdive.hardware.stages import SharedBody
 from deepdive.qnet import QNet
 
 TOP = "deepdive_accelerator"
@@ -60,15 +59,8 @@ def write_project(design: Design, net: QNet, folder: Path, *, dsp_instances: boo
     for unit in units.values():
         for image in unit.roms:
             write_text(folder / f"{image.name}.mem", image.text())
-        for image in unit.external:
-            write_bytes(folder / f"{image.name}.bin", image.data())
     for stage in (stage for unit in design.units for stage in unit.stages):
-        if isinstance(stage, SharedBody) and stage.weights == "external":
-            write_bytes(folder / f"{stage.name}_weights.bin", weight_bytes(stage, net))
+        for name, data in memory_contents(stage, net).items():
+            write_bytes(folder / f"{name}.bin", data)
     write_text(folder / FILE_LIST, "".join(f"{name}\n" for name in names))
     write_text(folder / VIVADO_SCRIPT, packaging_script(design, TOP))
-
-
-def weight_bytes(stage: SharedBody, net: QNet) -> bytes:
-    """What the external memory of a shared stage's weights holds; the same bytes as for its C++."""
-    return b"".join(image.tobytes() for image in SharedNumbers(stage, net).images)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from deepdive.compiler.design import Design
-from deepdive.hardware.rtl.accelerator import weight_port
-from deepdive.hardware.rtl.unit import unit_memories, weight_streams
+from deepdive.hardware.rtl.unit import unit_memories
 
 
 def packaging_script(design: Design, top: str) -> str:
     """Tcl for ``vivado -mode batch -source package.tcl``, run in the project's folder: writes the folder ``ip``."""
-    ports = [weight_port(stream) for unit in design.units for stream in weight_streams(unit)]
     memories = [memory for unit in design.units for memory in unit_memories(unit)]
-    ports += [f"m_axi_{master}" for memory in memories for master in memory.masters]
+    ports = [f"m_axi_{master}" for memory in memories for master in memory.masters]
     weights = "".join(f"ipx::associate_bus_interfaces -busif {port} -clock clk $core\n" for port in ports)
     return f"""# Packages the accelerator as an IP core in ./ip. In this folder: vivado -mode batch -source package.tcl
 create_project -in_memory -part {design.board.part}

@@ -11,17 +11,11 @@ from amaranth.lib.wiring import In, Out
 from deepdive.hardware.rtl.counters import counter, next_in
 from deepdive.hardware.rtl.fifo import StreamFifo
 from deepdive.hardware.rtl.status import AXI_LITE_READ, AXI_LITE_WRITE, RegisterMap, StatusComponent
-from deepdive.hardware.rtl.unit import unit_memories, weight_streams
+from deepdive.hardware.rtl.unit import unit_memories
 from deepdive.hardware.stream import Stream
 from deepdive.hardware.units import Unit
 
 BYTE = 8
-WEIGHT_FIFO_DEPTH = 64
-
-
-def weight_port(stream: Stream) -> str:
-    """Name of the AXI-Stream port that brings a weight stream."""
-    return f"s_axis_{stream.name}"
 
 
 def master_port(name: str) -> str:
@@ -45,9 +39,8 @@ class AcceleratorComponent(wiring.Component):
     ``s_axis_*`` takes a frame pixel by pixel, channels innermost, `input.lanes` channels a beat, one byte a code;
     ``m_axis_*`` gives the output likewise (signed codes sign-extended), `tlast` with a frame's last beat. Frames may
     follow each other without a pause; their length is fixed, so the input's `tlast` is not looked at. ``s_axi_*`` is
-    AXI-Lite: see `StatusComponent`. ``s_axis_<stage>_weights_*`` wants the words of a stage's external weights over and
-    over again, once a pixel of its output. ``m_axi_<stage>_weights_*``, ``m_axi_<stage>_blocks_*`` and
-    ``m_axi_<stage>_ends_*`` are AXI4 masters of shared stages; status registers say where their regions begin.
+    AXI-Lite: see `StatusComponent`. ``m_axi_<stage>_weights_*`` and, of shared stages, ``m_axi_<stage>_blocks_*`` and
+    ``m_axi_<stage>_ends_*`` are AXI4 masters; status registers say where their regions begin.
     """
 
     def __init__(self, units: Sequence[Unit], fingerprint: str) -> None:
@@ -63,10 +56,6 @@ class AcceleratorComponent(wiring.Component):
             "m_axis_tready": In(1),
             "m_axis_tlast": Out(1),
         }
-        self.weight_streams = tuple(stream for unit in units for stream in weight_streams(unit))
-        for stream in self.weight_streams:
-            port = weight_port(stream)
-            members |= {f"{port}_tdata": In(stream.beat_bits), f"{port}_tvalid": In(1), f"{port}_tready": Out(1)}
         self.memories = tuple(memory for unit in units for memory in unit_memories(unit))
         for memory in self.memories:
             members |= {
@@ -103,7 +92,6 @@ class AcceleratorComponent(wiring.Component):
                 o_output__payload=after[0],
                 o_output__valid=after[1],
                 i_output__ready=after[2],
-                **self._weights(m, unit),
                 **self._memories(m, unit),
             )
             payload, valid, ready = after
@@ -115,25 +103,6 @@ class AcceleratorComponent(wiring.Component):
         ]
         self._status(m, self._last(m, valid & ready), watched)
         return m
-
-    def _weights(self, m: Module, unit: Unit) -> dict[str, Value]:
-        """Connections of a unit's weight streams, each behind a FIFO that bridges the memory's pauses."""
-        connections: dict[str, Value] = {}
-        for stream in weight_streams(unit):
-            fifo = StreamFifo(stream.beat_bits, WEIGHT_FIFO_DEPTH)
-            m.submodules[f"{stream.name}_fifo"] = fifo
-            port = weight_port(stream)
-            m.d.comb += [
-                fifo.input.payload.eq(getattr(self, f"{port}_tdata")),
-                fifo.input.valid.eq(getattr(self, f"{port}_tvalid")),
-                getattr(self, f"{port}_tready").eq(fifo.input.ready),
-            ]
-            connections |= {
-                f"i_{stream.name}__payload": fifo.output.payload,
-                f"i_{stream.name}__valid": fifo.output.valid,
-                f"o_{stream.name}__ready": fifo.output.ready,
-            }
-        return connections
 
     def _memories(self, m: Module, unit: Unit) -> dict[str, Value]:
         """Connections of a unit's memory ports, where their regions begin, and who failed."""

@@ -7,8 +7,7 @@ from typing import Any
 from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In, Member, Out
 
-from deepdive.hardware.rtl.shared_datapath import Beats
-from deepdive.hardware.rtl.shared_maps import Transfer
+from deepdive.hardware.rtl.transfer import Beats, Transfer
 
 ADDRESS_BITS = 40
 """Bytes that the masters reach: those of the high-performance ports of a Zynq UltraScale+ (UG1085)."""
@@ -69,6 +68,13 @@ def failing(m: Module, ports: Any, channel: str, taken: Value) -> None:
     """Tell of a response on channel ``<prefix>_r`` or ``<prefix>_b`` that is an error."""
     response, failed = getattr(ports, f"{channel}resp"), getattr(ports, f"{channel}failed")
     m.d.sync += failed.eq(Cat(taken & (response == error) for error in (SLAVE_ERROR, DECODE_ERROR)))
+
+
+def hand_through(m: Module, outer: Any, outside: str, inner: Any, inside: str) -> None:
+    """Connect the ports of a master that reads, those of `inner` that begin with `inside`, to those of `outer`."""
+    for name, member in read_members("", 8).items():
+        one, other = getattr(outer, f"{outside}{name[1:]}"), getattr(inner, f"{inside}{name[1:]}")
+        m.d.comb += other.eq(one) if member.flow == In else one.eq(other)
 
 
 def burst_beats(word_bytes: int) -> int:

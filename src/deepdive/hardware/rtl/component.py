@@ -13,18 +13,14 @@ from deepdive.hardware.memory import Memory
 from deepdive.hardware.rtl.limits import Limit, Limits
 from deepdive.hardware.rtl.mac_column import MacShape
 from deepdive.hardware.rtl.memories import RomImage
-from deepdive.hardware.stages import Dense
 from deepdive.hardware.stages.stage import Stage
-from deepdive.hardware.stream import Stream
-
-BYTE = 8
 
 
 class StageComponent(wiring.Component):
     """A stage in RTL: ports ``input0``, ``input1``, ... and ``output0``, ... in the order of the contract.
 
-    A stage that reads its weights from external memory has a port ``weights`` as well. One of a shared unit has a port
-    ``descriptor``, the word of its `Limits` for the block at hand, which changes only while nothing moves.
+    One of a shared unit has a port ``descriptor``, the word of its `Limits` for the block at hand, which changes only
+    while nothing moves.
 
     The payload of a port is a beat: tap outermost, then lane, lowest first. The whole pipeline of a stage moves while
     its output register is empty or being read, and stands still otherwise.
@@ -43,9 +39,6 @@ class StageComponent(wiring.Component):
     def __init__(self, stage: Stage, numbers: Limits | None = None, ports: Mapping[str, Member] | None = None) -> None:
         members = {f"input{i}": In(stream.Signature(unsigned(s.beat_bits))) for i, s in enumerate(stage.inputs)}
         members |= {f"output{i}": Out(stream.Signature(unsigned(s.beat_bits))) for i, s in enumerate(stage.outputs)}
-        self.weight_stream = weight_stream(stage)
-        if self.weight_stream:
-            members["weights"] = In(stream.Signature(unsigned(self.weight_stream.beat_bits)))
         self.numbers = numbers or Limits([{}])
         if self.numbers.width:
             members["descriptor"] = In(self.numbers.width)
@@ -53,7 +46,6 @@ class StageComponent(wiring.Component):
         super().__init__(members)
         self.contract = stage
         self.roms: list[RomImage] = []
-        self.external: list[RomImage] = []
         self.columns: set[MacShape] = set()
 
     def limits(self) -> dict[str, Limit]:
@@ -63,18 +55,6 @@ class StageComponent(wiring.Component):
     def memory(self, name: str) -> Memory:
         """The contract's memory of that name."""
         return next(memory for memory in self.contract.memories if memory.name == name)
-
-
-def weight_stream(stage: Stage) -> Stream | None:
-    """The stream that brings the weights of a stage from external memory: a word a step, in bytes; or None.
-
-    The word is filled up to a power of two of bytes, which is what DMA engines move.
-    """
-    if not isinstance(stage, Dense) or stage.weights != "external":
-        return None
-    lanes = 1 << (-(-stage.weight_word_bits // BYTE) - 1).bit_length()
-    steps = stage.input.groups * stage.out_groups
-    return Stream(name=f"{stage.name}_weights", height=1, width=1, channels=steps * lanes, lanes=lanes, bits=BYTE)
 
 
 def connect(m: Module, source: Any, target: Any) -> None:

@@ -8,13 +8,17 @@ from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Mux, ResetSi
 from deepdive.errors import DeepDiveError
 from deepdive.hardware.constants import convolution_scales, dense_weights
 from deepdive.hardware.memory import Memory
+from deepdive.hardware.rtl.axi import hand_through
 from deepdive.hardware.rtl.component import StageComponent
 from deepdive.hardware.rtl.counters import counter, delayed, next_until
 from deepdive.hardware.rtl.limits import Limits
 from deepdive.hardware.rtl.mac_column import MacShape
 from deepdive.hardware.rtl.memories import RomImage, add_ram, address_bits, field_bits, read_rom, rom_image, signed_bits
 from deepdive.hardware.rtl.requantizer import Accumulators, RequantizerComponent, Rescaling
+from deepdive.hardware.rtl.shared_ports import memory_members
+from deepdive.hardware.rtl.weight_reader import PORT, WeightReader
 from deepdive.hardware.stages.dense import Dense
+from deepdive.hardware.stages.external import ExternalWords
 from deepdive.qnet.feature_map import FeatureMap
 from deepdive.qnet.ops import Conv
 
@@ -28,6 +32,13 @@ def dense_limits(stage: Dense) -> dict[str, int]:
     }
 
 
+def weight_words(stage: Dense, node: Conv) -> tuple[np.ndarray, int]:
+    """The weights of a pixel, a row a step: uint8 (steps, width) of zeros and ones; and the bits of each of them."""
+    words = dense_weights(stage, node).transpose(0, 2, 1)  # (step, column, operand)
+    bits = max(stage.weight_bits, signed_bits(words))
+    return field_bits(words, bits), bits
+
+
 class DenseComponent(StageComponent):
     """`out_parallel` columns of `input.taps * input.lanes` multipliers, a weight word a cycle, shared requantizers.
 
@@ -35,38 +46,43 @@ class DenseComponent(StageComponent):
     the input is folded into the bias, so codes go to the multipliers as they are.
     """
 
+    reader: WeightReader | None = None
+    """Of weights in external memory; shared units bring theirs another way."""
+
     def __init__(self, stage: Dense, node: Conv, x: FeatureMap) -> None:
-        super().__init__(stage, Limits([dense_limits(stage)]))
+        super().__init__(stage, Limits([dense_limits(stage)]), memory_members(stage))
         self.stage = stage
-        words = dense_weights(stage, node).transpose(0, 2, 1)  # (step, column, operand)
+        words, w_bits = weight_words(stage, node)
         self.shape = MacShape(
             inputs=stage.input.taps * stage.input.lanes,
             x_bits=stage.input.bits,
             x_signed=stage.input.signed,
-            w_bits=max(stage.weight_bits, signed_bits(words)),
+            w_bits=w_bits,
             acc_bits=stage.requantizer.acc_bits,
             accumulate=stage.input.groups > 1,
             field=stage.pair_field if stage.packed else 0,
         )
         self.columns.add(self.shape)
-        self.image = self._image(field_bits(words, self.shape.w_bits))
+        self.image = self._image(words)
         self.requantizer = RequantizerComponent(
             Accumulators(stage.output, self.shape.acc_bits, node.acc_range(x)),
             Rescaling(node.output, node.requantize, convolution_scales(stage, node, x)),
             stage.name,
         )
-        self.external = [self.image] if self.weight_stream else []
-        self.roms = [*([] if self.weight_stream else [self.image]), *self.requantizer.roms]
+        self.roms = list(self.requantizer.roms)
+        if stage.weights == "external":
+            self.reader = WeightReader(ExternalWords(*words.shape))
+        else:
+            self.roms.append(self.image)
 
     def _image(self, bits: np.ndarray) -> RomImage:
         """The weight words of a pixel: a ROM, or what external memory must hold."""
         name = f"{self.stage.name}_weights"
-        if self.weight_stream is None:
+        if self.stage.weights != "external":
             return rom_image(name, self.memory("weights"), [bits])
-        room = self.weight_stream.beat_bits
-        if bits.shape[1] > room:
+        if bits.shape[1] != self.stage.weight_word_bits:
             raise DeepDiveError(f"'{self.stage.name}': its weights need {self.shape.w_bits} bits, more than declared.")
-        return RomImage(name, np.pad(bits, ((0, 0), (0, room - bits.shape[1]))), "external")
+        return RomImage(name, bits, "external")
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -86,8 +102,15 @@ class DenseComponent(StageComponent):
             fire.eq(advance & have_pixel & have_weights),
             self.input0.ready.eq(advance & fresh & have_weights & fetch),
         ]
-        if self.weight_stream:
-            m.d.comb += [have_weights.eq(self.weights.valid), self.weights.ready.eq(advance & have_pixel)]
+        if self.reader:
+            m.submodules.reader = reader = self.reader
+            hand_through(m, self, f"{self.image.name}_", reader, f"{PORT}_")
+            m.d.comb += [
+                reader.base.eq(getattr(self, f"{self.image.name}_base")),
+                reader.awake.eq(self.input0.valid),
+                have_weights.eq(reader.output.valid),
+                reader.output.ready.eq(advance & have_pixel),
+            ]
         else:
             m.d.comb += have_weights.eq(1)
         with m.If(fire):
@@ -140,10 +163,10 @@ class DenseComponent(StageComponent):
 
     def _weights(self, m: Module, advance: Value, fire: Value) -> Value:
         """The weight word of the step before."""
-        if self.weight_stream:
+        if self.reader:
             word = Signal(self.image.width, name="word", reset_less=True)
             with m.If(fire):
-                m.d.sync += word.eq(self.weights.payload)
+                m.d.sync += word.eq(self.reader.output.payload)
             return word
         steps = self.numbers.most("last_word") + 1
         address = Signal(address_bits(steps), name="address")

@@ -30,7 +30,7 @@ class RomImage:
     bits
         uint8 (depth, width) of zeros and ones, the lowest bit first.
     style
-        ``"block"``, ``"distributed"``, or ``"external"`` for words that come over a stream.
+        ``"block"``, ``"distributed"``, or ``"external"`` for words that are read from memory.
     """
 
     name: str
@@ -49,10 +49,6 @@ class RomImage:
         """What `$readmemh` reads: a word a line, hexadecimal, the highest digit first."""
         packed = np.packbits(self.bits, axis=1, bitorder="little")[:, ::-1]
         return "".join(f"{row.tobytes().hex()}\n" for row in packed)
-
-    def data(self) -> bytes:
-        """The words as bytes, the lowest first: what external memory holds."""
-        return np.packbits(self.bits, axis=1, bitorder="little").tobytes()
 
 
 def field_bits(values: np.ndarray, bits: int) -> np.ndarray:

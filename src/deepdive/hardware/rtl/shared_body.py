@@ -6,22 +6,21 @@ from typing import Any
 
 import numpy as np
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
-from amaranth.lib.wiring import In
 
 from deepdive.hardware.memory import Memory
-from deepdive.hardware.rtl.axi import read_members, read_memory, write_memory
+from deepdive.hardware.rtl.axi import hand_through, read_memory, write_memory
 from deepdive.hardware.rtl.component import StageComponent, connect
 from deepdive.hardware.rtl.counters import counter
 from deepdive.hardware.rtl.limits import Limits
 from deepdive.hardware.rtl.memories import RamPorts, RomImage, add_ram, address_bits, read_rom, rom_image
-from deepdive.hardware.rtl.shared_datapath import Beats, SharedDatapath
-from deepdive.hardware.rtl.shared_maps import Transfer, read_map, write_map
-from deepdive.hardware.rtl.shared_ports import external_memories, map_places
+from deepdive.hardware.rtl.shared_datapath import SharedDatapath
+from deepdive.hardware.rtl.shared_maps import read_map, write_map
+from deepdive.hardware.rtl.shared_ports import map_places, memory_members
 from deepdive.hardware.rtl.shared_repack import SharedRepack, repack_limits
 from deepdive.hardware.rtl.shared_weights import PORT, SharedWeights
+from deepdive.hardware.rtl.transfer import Beats, Transfer
 from deepdive.hardware.stages import Repack, SharedBody
 from deepdive.hardware.stages.shared_block import padded
-from deepdive.hardware.stages.shared_body import MEMORY_WORD_BYTES
 from deepdive.hardware.stages.shared_chain import CODE_BITS
 from deepdive.hardware.stream import Stream
 from deepdive.qnet import QNet
@@ -44,7 +43,7 @@ class SharedBodyComponent(StageComponent):
     """
 
     def __init__(self, stage: SharedBody, net: QNet) -> None:
-        super().__init__(stage, ports={k: v for one in external_memories(stage) for k, v in one.members().items()})
+        super().__init__(stage, ports=memory_members(stage))
         self.stage = stage
         self.datapath = SharedDatapath(stage, net)
         self.columns = {shape for part in self.datapath.parts.values() for shape in part.columns}
@@ -253,9 +252,7 @@ class SharedBodyComponent(StageComponent):
         assert loader
         m.submodules.weights = loader
         m.d.comb += [loader.base.eq(getattr(self, f"{name}_base")), loader.awake.eq(self.input0.valid)]
-        for member, what in read_members("", 8 * MEMORY_WORD_BYTES).items():
-            outside, inside = getattr(self, f"{name}{member}"), getattr(loader, f"{PORT}{member}")
-            m.d.comb += inside.eq(outside) if what.flow == In else outside.eq(inside)
+        hand_through(m, self, f"{name}_", loader, f"{PORT}_")
         for store in loader.stores:
             part = store.name.split("_")[0]
             m.d.comb += [

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from amaranth.hdl import C, Module, Mux, Signal, Value, unsigned
+from amaranth.hdl import C, Module, Mux, Value, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Member, Out
 
@@ -21,6 +20,7 @@ from deepdive.hardware.rtl.shared_layers import Layer, Layers
 from deepdive.hardware.rtl.shared_layers import unsigned as relabelled
 from deepdive.hardware.rtl.shared_repack import SharedRepack, repack_limits
 from deepdive.hardware.rtl.shared_window import SharedWindow
+from deepdive.hardware.rtl.transfer import Beats
 from deepdive.hardware.rtl.window import window_limits
 from deepdive.hardware.stages import Dense, Depthwise, Repack, ResidualAdd, SharedBlock, SharedBody, Stage, Window
 from deepdive.hardware.stages.shared_chain import CODE_BITS
@@ -220,24 +220,6 @@ class SharedDatapath(wiring.Component):
         connect(m, skip, part.input0)
         connect(m, end, part.input1)
         return self._fifo(m, "sum", part.output0)
-
-
-@dataclass(frozen=True)
-class Beats:
-    """The signals of a stream."""
-
-    payload: Signal
-    valid: Signal
-    ready: Signal
-
-    @classmethod
-    def like(cls, stream_: Any, name: str) -> Beats:
-        """Signals for the same beats."""
-        return cls(
-            Signal(len(stream_.payload), name=f"{name}_payload"),
-            Signal(name=f"{name}_valid"),
-            Signal(name=f"{name}_ready"),
-        )
 
 
 WORDS = ("enable", "weights_address", "weights_word", "scales_address", "scales_word")

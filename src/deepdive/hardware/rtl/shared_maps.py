@@ -2,49 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from amaranth.hdl import Module, Mux, Signal, Value
 
 from deepdive.hardware.rtl.memories import RamPorts
-from deepdive.hardware.rtl.shared_datapath import Beats
-
-
-@dataclass(frozen=True)
-class Transfer:
-    """A run of words.
-
-    Parameters
-    ----------
-    begin
-        High for a cycle while nothing moves: take `at` and `words`.
-    busy
-        Words are left to be moved.
-    """
-
-    begin: Signal
-    at: Signal
-    words: Signal
-    busy: Signal
-
-    @classmethod
-    def named(cls, name: str, addresses: int, words: int) -> Transfer:
-        """Signals that count so far."""
-        return cls(
-            Signal(name=f"{name}_begin"),
-            Signal(range(max(addresses, 2)), name=f"{name}_at"),
-            Signal(range(words + 1), name=f"{name}_words"),
-            Signal(name=f"{name}_busy"),
-        )
-
-    def counters(self, m: Module, step: Value, name: str) -> tuple[Signal, Signal]:
-        """(address, words left); both move with `step`."""
-        address, left = Signal.like(self.at, name=f"{name}_address"), Signal.like(self.words, name=f"{name}_left")
-        with m.If(self.begin):
-            m.d.sync += [address.eq(self.at), left.eq(self.words)]
-        with m.Elif(step):
-            m.d.sync += [address.eq(address + 1), left.eq(left - 1)]
-        return address, left
+from deepdive.hardware.rtl.transfer import Beats, Transfer
 
 
 def read_map(m: Module, rams: dict[str, RamPorts], chosen: Value, how: Transfer, name: str) -> Beats:

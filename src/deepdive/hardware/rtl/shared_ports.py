@@ -1,4 +1,4 @@
-"""The memory ports of a shared unit, from its contract: what stage, unit and accelerator hand through."""
+"""The memory ports of a stage, from its contract: what stage, unit and accelerator hand through."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from amaranth.lib.wiring import In, Member
 
 from deepdive.hardware.rtl.axi import ADDRESS_BITS, read_members, write_members
-from deepdive.hardware.stages import SharedBody, Stage
-from deepdive.hardware.stages.shared_body import MEMORY_WORD_BYTES
+from deepdive.hardware.stages import Dense, SharedBody, Stage
+from deepdive.hardware.stages.external import MEMORY_WORD_BYTES, ExternalWords
 
 BYTE = 8
 
@@ -59,19 +59,30 @@ class ExternalMemory:
 
 
 def external_memories(stage: Stage) -> tuple[ExternalMemory, ...]:
-    """Of a shared body whose weights or maps are not on chip; of others none."""
+    """Of a dense stage whose weights, of a shared body whose weights or maps are not on chip; of others none."""
+    if isinstance(stage, Dense) and stage.weights == "external":
+        return (weight_memory(stage, ExternalWords(stage.weight_steps, stage.weight_word_bits).words),)
     if not isinstance(stage, SharedBody):
         return ()
     found = []
     if stage.weights == "external":
-        words = sum(stage.weight_words(block) for block in stage.blocks)
-        name = f"{stage.name}_weights"
-        found.append(ExternalMemory(name, (name,), False, MEMORY_WORD_BYTES, words))
+        found.append(weight_memory(stage, sum(stage.weight_words(block) for block in stage.blocks)))
     if stage.maps == "external":
         masters = (f"{stage.name}_blocks", f"{stage.name}_ends")
         name = f"{stage.name}_maps"
         found.append(ExternalMemory(name, masters, True, stage.folding.memory_lanes, map_places(stage)[-1]))
     return tuple(found)
+
+
+def weight_memory(stage: Stage, words: int) -> ExternalMemory:
+    """The region that a stage reads its weights from."""
+    name = f"{stage.name}_weights"
+    return ExternalMemory(name, (name,), False, MEMORY_WORD_BYTES, words)
+
+
+def memory_members(stage: Stage) -> dict[str, Member]:
+    """The ports of all of them."""
+    return {name: member for one in external_memories(stage) for name, member in one.members().items()}
 
 
 def map_places(stage: SharedBody) -> list[int]:

@@ -14,9 +14,10 @@ from deepdive.hardware.rtl.counters import counter, next_until
 from deepdive.hardware.rtl.limits import Limit, Limits
 from deepdive.hardware.rtl.memories import RomImage, add_ram, address_bits, read_rom, rom_image
 from deepdive.hardware.rtl.shared_layers import Layers
-from deepdive.hardware.rtl.shared_maps import Transfer
+from deepdive.hardware.rtl.transfer import Transfer
 from deepdive.hardware.stages import SharedBody
-from deepdive.hardware.stages.shared_body import MEMORY_WORD_BYTES, SCALE_BITS
+from deepdive.hardware.stages.external import MEMORY_WORD_BYTES
+from deepdive.hardware.stages.shared_body import SCALE_BITS
 
 WORD = 8 * MEMORY_WORD_BYTES
 PORT = "axi"

@@ -9,18 +9,18 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from deepdive.hardware.rtl.build import stage_component
-from deepdive.hardware.rtl.component import connect, weight_stream
+from deepdive.hardware.rtl.component import connect
 from deepdive.hardware.rtl.fifo import StreamFifo
 from deepdive.hardware.rtl.mac_column import MacShape
 from deepdive.hardware.rtl.memories import RomImage
-from deepdive.hardware.rtl.shared_ports import ExternalMemory, external_memories
+from deepdive.hardware.rtl.shared_ports import ExternalMemory, external_memories, memory_members
 from deepdive.hardware.stream import Stream
 from deepdive.hardware.units import Unit
 from deepdive.qnet import QNet
 
 
 class UnitComponent(wiring.Component):
-    """One stream in, one out, one more for each stage that streams its weights, and the memory ports of shared stages.
+    """One stream in, one out, and the memory ports of stages.
 
     The FIFO of the unit's input belongs to whoever writes it.
 
@@ -29,9 +29,7 @@ class UnitComponent(wiring.Component):
     """
 
     def __init__(self, unit: Unit, net: QNet) -> None:
-        self.weight_streams = weight_streams(unit)
         members = {"input": In(beat(unit.input)), "output": Out(beat(unit.output))}
-        members |= {stream.name: In(beat(stream)) for stream in self.weight_streams}
         self.memories = unit_memories(unit)
         members |= {name: member for memory in self.memories for name, member in memory.members().items()}
         super().__init__(members)
@@ -42,11 +40,6 @@ class UnitComponent(wiring.Component):
     def roms(self) -> list[RomImage]:
         """The images of all stages."""
         return [image for component in self.stages.values() for image in component.roms]
-
-    @property
-    def external(self) -> list[RomImage]:
-        """What external memory must hold: the words of each weight stream."""
-        return [image for component in self.stages.values() for image in component.external]
 
     @property
     def columns(self) -> set[MacShape]:
@@ -60,14 +53,12 @@ class UnitComponent(wiring.Component):
             m.submodules[stage.name] = component = self.stages[stage.name]
             for index, source in enumerate(stage.inputs):
                 connect(m, readable[source.name], getattr(component, f"input{index}"))
-            if component.weight_stream:
-                connect(m, getattr(self, component.weight_stream.name), component.weights)
             for index, target in enumerate(stage.outputs):
                 written = getattr(component, f"output{index}")
                 readable[target.name] = self._fifo(m, target, written)
         connect(m, readable[self.unit.output.name], self.output)
         for stage in self.unit.stages:
-            for name, member in (pair for one in external_memories(stage) for pair in one.members().items()):
+            for name, member in memory_members(stage).items():
                 outside, inside = getattr(self, name), getattr(self.stages[stage.name], name)
                 m.d.comb += inside.eq(outside) if member.flow == In else outside.eq(inside)
         return m
@@ -89,11 +80,6 @@ class UnitComponent(wiring.Component):
             read_ready.eq(fifo.output.ready),
         ]
         return fifo.output
-
-
-def weight_streams(unit: Unit) -> tuple[Stream, ...]:
-    """The streams that bring weights from external memory, in order of the stages."""
-    return tuple(stream for stage in unit.stages if (stream := weight_stream(stage)))
 
 
 def unit_memories(unit: Unit) -> tuple[ExternalMemory, ...]:

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from deepdive.hardware.memory import Memory, total
 from deepdive.hardware.resources import Resources
 from deepdive.hardware.stages.arithmetic import MOST_FIELD_BITS, WIDE_BITS, Column, field_terms
+from deepdive.hardware.stages.external import PORT, READ_AHEAD, WORD_BITS
 from deepdive.hardware.stages.stage import Pipe, Requantizer
 
 
@@ -117,11 +118,18 @@ class Dense(Pipe):
         return self.multipliers * self.weight_bits
 
     @property
+    def weight_steps(self) -> int:
+        """Words of weights, one a step of a pixel."""
+        return self.input.groups * self.out_groups
+
+    @property
     def memories(self) -> tuple[Memory, ...]:
-        """The weights, one word a step; bias, mult and shift; the pixel that later output groups read again."""
+        """The weights, one word a step, or what is read ahead of them; bias, mult and shift; the pixel that later
+        output groups read again."""
+        ahead = Memory(name="ahead", depth=READ_AHEAD, width=WORD_BITS, storage="block")
         rom = Memory(
             name="weights",
-            depth=self.input.groups * self.out_groups,
+            depth=self.weight_steps,
             width=self.weight_word_bits,
             read_only=True,
             storage="distributed" if self.weights == "distributed" else "auto",
@@ -129,7 +137,7 @@ class Dense(Pipe):
         scales = self.requantizer.scales(self.output, bias=True)
         pixel = Memory(name="pixel", depth=self.input.groups, width=self.input.beat_bits)
         return (
-            *((rom,) if self.weights != "external" else ()),
+            ahead if self.weights == "external" else rom,
             *((scales,) if scales else ()),
             *((pixel,) if self.out_groups > 1 else ()),
         )
@@ -140,8 +148,7 @@ class Dense(Pipe):
         Where a pixel takes several steps, each column has an accumulator. Finished accumulators wait in a register that
         shifts to the requantizers; later output groups choose between the stream and the kept pixel: a multiplexer a
         bit for each. Flip-flops are those of the adders and accumulators: registers beside a multiplier lie in its DSP.
-        External weights come as a stream, in RTL; the AXI master that Vitis HLS makes of them (some 900 LUTs and two
-        block RAMs) is left to the part of a board that the search leaves free.
+        External weights take an AXI master.
         """
         inputs = self.input.taps * self.input.lanes
         columns = math.ceil(self.out_parallel / 2) if self.packed else self.out_parallel
@@ -157,4 +164,5 @@ class Dense(Pipe):
             lut=adders + sums + waiting + again + 30,
             ff=adders + sums + waiting + self.input.beat_bits + 60,
         )
-        return own + self.requantizer.resources(self.output) + total(self.memories)
+        master = PORT if self.weights == "external" else Resources()
+        return own + master + self.requantizer.resources(self.output) + total(self.memories)

@@ -13,6 +13,7 @@ from deepdive.hardware.memory import Memory, total
 from deepdive.hardware.resources import Resources
 from deepdive.hardware.stages.dense import Dense
 from deepdive.hardware.stages.depthwise import Depthwise
+from deepdive.hardware.stages.external import MEMORY_WORD_BYTES, PORT
 from deepdive.hardware.stages.shared_block import SharedBlock, SharedFolding, padded
 from deepdive.hardware.stages.shared_chain import CODE_BITS, Common, block_chain, chain_cycles, common
 from deepdive.hardware.stages.stage import Pipe, Stage
@@ -24,19 +25,11 @@ MEMORY_CYCLES = 150
 """Clock cycles that a block waits for external memory besides: the first word of a burst, the response to the last one
 (some 100 and 50 at 200-250 MHz on the HP ports of a Zynq UltraScale+; an estimate)."""
 
-MEMORY_WORD_BYTES = 16
-"""Of the weights' memory port; as in ``deepdive/external_weights.h``."""
-
 SCALE_BITS = 64
 """Bias, mult and shift of a channel; as in ``deepdive/requantize.h``."""
 
 CONTROL = Resources(lut=20, ff=200)
 """Counters of one part with limits that change from block to block, and its share of the descriptor; fitted."""
-
-PORT = Resources(lut=170, ff=220)
-"""An AXI master of the RTL that reads, with the process behind it; one that writes costs the same once more; fitted.
-Vitis HLS makes larger ones, with block RAM: the part of a board that the search leaves free has to hold what they take
-beyond this."""
 
 
 class SharedBody(Pipe):

@@ -42,13 +42,8 @@ def give_memories(device: Device, accelerator: Accelerator) -> list[Any]:
     Raises
     ------
     HostError
-        When a file is missing, or the accelerator wants weights over streams.
+        When a file is missing or has another size.
     """
-    if accelerator.weight_streams:
-        raise HostError(
-            f"The design wants weights over and over again on {', '.join(accelerator.weight_streams)}, which this "
-            "runtime does not feed; compile it with --backend hls, or for a board with more block RAM."
-        )
     held = []
     for memory in accelerator.memories:
         buffer, address = place(device, memory)

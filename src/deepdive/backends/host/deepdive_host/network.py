@@ -101,15 +101,12 @@ class Accelerator:
         What its first register holds.
     registers
         Offsets by name.
-    weight_streams
-        Ports that want weights over and over again.
     """
 
     core: str
     magic: int
     registers: dict[str, int]
     memories: tuple[Memory, ...]
-    weight_streams: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -175,7 +172,7 @@ def read_accelerator(values: dict[str, Any], folder: Path) -> Accelerator:
         for one in values["memories"]
     )
     registers = {name: int(offset) for name, offset in values["registers"].items()}
-    return Accelerator(values["core"], int(values["magic"]), registers, memories, tuple(values["weight_streams"]))
+    return Accelerator(values["core"], int(values["magic"]), registers, memories)
 
 
 def read_frames(path: Path, port: Port) -> np.ndarray:

@@ -22,8 +22,8 @@ from deepdive.hardware.stages import (
     Stage,
     Window,
 )
+from deepdive.hardware.stages.external import MEMORY_WORD_BYTES
 from deepdive.hardware.stages.shared_block import padded
-from deepdive.hardware.stages.shared_body import MEMORY_WORD_BYTES
 from deepdive.hardware.stages.shared_chain import CODE_BITS
 from deepdive.qnet import Add, Conv, FeatureMap, QNet
 
