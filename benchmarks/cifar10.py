@@ -136,7 +136,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data" / "cifar10")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--networks", nargs="+", default=[FLOAT, "w8a8", "w4a8", "w4a4"], help="recipes cifar10-NAME.toml")
+    parser.add_argument(
+        "--networks", nargs="+", default=[FLOAT, "w8a8", "w4a8", "w4a4"], help="recipes cifar10-NAME.toml"
+    )
     parser.add_argument("--weights", type=Path, help="float network to start from, if not that in --out")
     parser.add_argument("--epochs", type=int, help="instead of the recipes'")
     parser.add_argument("--witnessed", type=int, default=1000, help="test images for ONNX Runtime")

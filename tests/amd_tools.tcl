@@ -36,7 +36,11 @@ proc export_design args {
 proc close_project {} { note close_project }
 
 # --- Vivado: project
-proc create_project {name folder flag part force} { need $flag -part; set ::project $name; file mkdir $folder; note create_project $part }
+proc create_project args {
+    if {[llength $args] == 3} { lassign $args memory flag part; need $memory -in_memory; need $flag -part; return }
+    lassign $args name folder flag part force
+    need $flag -part; set ::project $name; file mkdir $folder; note create_project $part
+}
 proc get_board_parts {quiet pattern} {
     need $quiet -quiet
     if {[info exists ::env(MOCK_NO_BOARDS)]} { return {} }
@@ -47,8 +51,8 @@ proc current_fileset {} { return sources_1 }
 proc update_ip_catalog {} {}
 proc update_compile_order {flag set} { need $flag -fileset }
 proc add_files args {
-    set file [lindex $args [expr {[lindex $args 0] in {-norecurse -tb} ? 1 : 0}]]
-    need_file $file
+    set files [lindex $args [expr {[lindex $args 0] in {-norecurse -tb} ? 1 : 0}]]
+    foreach file $files { need_file $file; lappend ::sources $file }
     note add_files {*}$args
 }
 proc get_files name { return $name }
@@ -70,6 +74,61 @@ proc get_property {name of} {
         default { error "no property '$name'" }
     }
 }
+
+# --- Vivado: IP packager. The interfaces of a module follow from the names of its ports.
+proc module_interfaces {file top} {
+    set source [open $file]
+    set text [read $source]
+    close $source
+    set start [lsearch -regexp [split $text \n] "^module \\\\?$top\\s*\\("]
+    if {$start < 0} { error "no module '$top' in '$file'" }
+    set text [join [lrange [split $text \n] $start end] \n]
+    set text [string range $text 0 [string first "\nendmodule" $text]]
+    set found {}
+    set ::module_pins {}
+    foreach {- direction name} [regexp -all -inline -line {^\s*(input|output)\s+(?:\[\d+:0\]\s+)?(\w+)\s*;} $text] {
+        if {[regexp {^(\w+)_(tdata|tvalid|tready|tlast)$} $name - port part]} {
+            if {$part eq "tvalid"} { dict set found $port [list stream [expr {$direction eq "output" ? "Master" : "Slave"}]] }
+        } elseif {[regexp {^(\w*axi\w*)_(aw|ar|w|r|b)(addr|len|size|burst|valid|ready|data|strb|last|resp|prot)$} $name - port channel part]} {
+            if {"$channel$part" in {arvalid awvalid}} { dict set found $port [list memory [expr {$direction eq "output" ? "Master" : "Slave"}]] }
+        } else {
+            lappend ::module_pins $name
+        }
+    }
+    return $found
+}
+namespace eval ipx {}
+proc ipx::package_project args {
+    array set given [lrange $args 0 7]
+    need $given(-root_dir) ip; need $given(-vendor) deepdive; need $given(-library) rtl
+    file mkdir ip
+    touch ip/component.xml
+    if {![info exists ::top]} { error "no top is set" }
+    if {"$::top.v" ni $::sources} { error "no source '$::top.v'" }
+    set ::core_interfaces [module_interfaces $::top.v $::top]
+    set ::unassociated [dict keys $::core_interfaces]
+}
+proc ipx::current_core {} { return core }
+proc ipx::infer_bus_interface {port kind core} {
+    need $core core
+    if {$port ni $::module_pins} { error "no port '$port'" }
+    if {![regexp {^xilinx\.com:signal:(clock|reset)_rtl:1\.0$} $kind]} { error "no such interface: $kind" }
+    note infer $port $kind
+}
+proc ipx::get_bus_interfaces {port flag core} { need $flag -of_objects; return $port }
+proc ipx::add_bus_parameter {name interface} { return $interface.$name }
+proc ipx::associate_bus_interfaces args {
+    array set given [lrange $args 0 3]
+    need [lindex $args 4] core; need $given(-clock) clk
+    if {[info exists given(-reset)]} { need $given(-reset) rst; return }
+    set at [lsearch -exact $::unassociated $given(-busif)]
+    if {$at < 0} { error "no interface '$given(-busif)', or it has a clock" }
+    set ::unassociated [lreplace $::unassociated $at $at]
+}
+proc ipx::create_xgui_files core {}
+proc ipx::update_checksums core {}
+proc ipx::check_integrity core { if {[llength $::unassociated]} { error "no clock: $::unassociated" } }
+proc ipx::save_core core { note packaged $::top }
 
 # --- Vivado: block design. Interfaces are (stream or memory, Master or Slave); nets have a driver or not.
 array set interfaces {
@@ -98,7 +157,7 @@ array set pins {
     xilinx.com:ip:zynq_ultra_ps_e {maxihpm0_fpd_aclk} xilinx.com:ip:processing_system7 {M_AXI_GP0_ACLK}
 }
 # Pins that drive.
-set drivers {peripheral_aresetn dout pl_clk0 pl_resetn0 FCLK_CLK0 FCLK_RESET0_N}
+set drivers {peripheral_aresetn peripheral_reset dout pl_clk0 pl_resetn0 FCLK_CLK0 FCLK_RESET0_N}
 
 proc create_bd_design name {}
 proc create_bd_cell {flag kind how vlnv name} {
@@ -115,6 +174,10 @@ proc create_bd_cell {flag kind how vlnv name} {
         close $source
         set ::cell_interfaces($name) $made
         set ::cell_pins($name) {ap_clk ap_rst_n}
+    } elseif {[regexp {^deepdive:rtl:(\w+):1\.0$} $vlnv - top]} {
+        need_file $::root/ip/component.xml
+        set ::cell_interfaces($name) [module_interfaces $::root/$top.v $top]
+        set ::cell_pins($name) $::module_pins
     } else {
         if {![info exists ::interfaces($vlnv)]} { error "no such core: $vlnv" }
         set ::cell_interfaces($name) $::interfaces($vlnv)
@@ -128,6 +191,7 @@ proc get_bd_cells name {
     return $name
 }
 proc set_property args {
+    if {[lindex $args 0] eq "top"} { set ::top [lindex $args 1] }
     if {[lindex $args 0] ne "-dict"} { note set_property {*}$args; return }
     lassign $args - settings cell
     if {[llength $settings] % 2} { error "odd settings: $settings" }

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deepdive.backends.vitis.render import render
+from deepdive.backends.render import render
 from deepdive.simulation.verilated import build_simulator
 
 BENCH = """

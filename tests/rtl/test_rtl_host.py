@@ -22,7 +22,7 @@ from deepdive.hardware.rtl.status import MAGIC
 from deepdive.qnet import QNet
 from networks import Block, Separable
 from rtl.test_shared_body import SMALL
-from shared_designs import design_of, shared_design
+from shared_designs import shared_design
 
 BOARD = Path(__file__).resolve().parents[1] / "board"
 FRAMES = 5
@@ -36,23 +36,8 @@ def net() -> QNet:
 
 @pytest.fixture(scope="module")
 def design(net: QNet) -> Design:
-    """Its dense stages have their weights on chip."""
-    board = load_board("zcu102")
-    units = shared_design(net, board, [(2, Sharing(SMALL))]).units
-    kept = [
-        unit.model_copy(
-            update={
-                "stages": tuple(
-                    stage
-                    if stage.name == STAGE or not hasattr(stage, "weights")
-                    else stage.model_copy(update={"weights": "on_chip"})
-                    for stage in unit.stages
-                )
-            }
-        )
-        for unit in units
-    ]
-    return design_of(net, board, kept)
+    """With weights of a shared unit and of streamed stages in external memory."""
+    return shared_design(net, load_board("zcu102"), [(2, Sharing(SMALL))])
 
 
 class Host:
@@ -112,12 +97,13 @@ def test_memories_are_given_before_the_first_frame(host: Host, net: QNet) -> Non
     done = host.run("-o", "codes.npy")
     assert (done.returncode, done.stderr) == (0, "power not measured: there is no INA226 sensor\n")
     sizes = host.accelerator["memories"]
-    weights = np.fromfile(host.folder / "weights" / f"{STAGE}_weights.bin", dtype=np.uint8)
+    stages = (STAGE, "tail_pointwise", "classifier_linear")
+    files = {name: np.fromfile(host.folder / "weights" / f"{name}_weights.bin", dtype=np.uint8) for name in stages}
     assert json.loads((host.folder / "board.log").read_text()) == {
-        f"{STAGE}_weights_base": [0, len(weights), int(weights.sum())],
+        **{f"{name}_weights_base": [0, len(data), int(data.sum())] for name, data in files.items()},
         f"{STAGE}_maps_base": [0, sizes[f"{STAGE}_maps_base"], 0],
     }
-    assert len(weights) == sizes[f"{STAGE}_weights_base"] > 0
+    assert all(len(data) == sizes[f"{name}_weights_base"] > 0 for name, data in files.items())
     sums = host.frames.reshape(FRAMES, -1).astype(np.int64).sum(axis=1)
     codes = ((np.arange(int(np.prod(net.output.shape))) * 7 + sums[:, None]) % 251).astype(net.output.dtype)
     assert (np.load(host.folder / "codes.npy") == codes.reshape(FRAMES, *net.output.shape)).all()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -22,13 +20,10 @@ from deepdive.hardware.stream import Stream
 from deepdive.qnet import QNet
 from foldings import drawn_design
 from networks import four_block_network
+from tcl_mock import MOCK, make, needs_make, needs_tclsh, tcl
 
-MOCK = Path(__file__).resolve().parents[1] / "amd_tools.tcl"
 SEED = 1
 """Of a folding with weights in memory, and output beats of five bytes, which no DMA has."""
-
-needs_tclsh = pytest.mark.skipif(shutil.which("tclsh") is None, reason="tclsh is not installed")
-needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 
 
 def project(folder: Path, board: Board | str = "zcu102", net: QNet | None = None, seed: int = SEED) -> Design:
@@ -38,23 +33,6 @@ def project(folder: Path, board: Board | str = "zcu102", net: QNet | None = None
     folder.mkdir(exist_ok=True)
     write_project(design, net, folder)
     return design
-
-
-def tcl(script: Path, folder: Path, **environment: str) -> tuple[subprocess.CompletedProcess[str], list[str]]:
-    """Run a script in `folder` under the mock; returns what it printed, and the mock's log."""
-    folder.mkdir(parents=True, exist_ok=True)
-    log = folder / "mock.log"
-    log.unlink(missing_ok=True)
-    done = subprocess.run(
-        ["tclsh", str(MOCK), str(script)],
-        cwd=folder,
-        env={**os.environ, "MOCK_LOG": str(log), **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    return done, log.read_text().splitlines() if log.exists() else []
 
 
 def cores(folder: Path, design: Design) -> None:
@@ -192,14 +170,6 @@ def test_a_component_of_every_unit(tmp_path: Path) -> None:
     done, _ = tcl(script, tmp_path / "vitis", DEEPDIVE_STEP="cosmi")
     assert done.returncode == 1
     assert "DEEPDIVE_STEP is 'cosmi'; want csim, csynth or cosim" in done.stderr
-
-
-def make(folder: Path, target: str) -> subprocess.CompletedProcess[str]:
-    """Make a target with the mock for the tools."""
-    tools = [f"{tool}=tclsh {MOCK}" for tool in ("HLS", "VIVADO")]
-    environment = {**os.environ, "MOCK_LOG": str(folder / "mock.log")}
-    command = ["make", *tools, "CXXFLAGS=-O0", target]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
 @needs_tclsh

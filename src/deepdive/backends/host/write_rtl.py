@@ -6,15 +6,13 @@ from pathlib import Path
 
 from deepdive.backends.host.write import write_runtime
 from deepdive.backends.verilog.contents import memory_contents
+from deepdive.backends.verilog.vivado import CORE
 from deepdive.compiler.design import Design
 from deepdive.files import write_bytes
 from deepdive.hardware.rtl.accelerator import register_map
 from deepdive.hardware.rtl.shared_ports import external_memories
 from deepdive.hardware.rtl.status import MAGIC
 from deepdive.qnet import QNet
-
-CORE = "accelerator"
-"""Name of the accelerator in the block design, beside the DMA `dma`."""
 
 
 def write_rtl_host(design: Design, net: QNet, folder: Path) -> None:

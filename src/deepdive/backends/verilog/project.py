@@ -1,4 +1,4 @@
-"""Writes the Verilog project of a Design: one file a unit, the accelerator around them, the weights, a file list."""
+"""Writes the Verilog project of a Design: units, the accelerator around them, weights, scripts for Vivado."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from amaranth.hdl import Elaboratable
 
 from deepdive.backends.verilog.contents import memory_contents
 from deepdive.backends.verilog.emit import emit
-from deepdive.backends.verilog.vivado import packaging_script
+from deepdive.backends.verilog.vivado import write_vivado
 from deepdive.compiler.design import Design
 from deepdive.files import write_bytes, write_text
 from deepdive.hardware.rtl.accelerator import AcceleratorComponent
@@ -21,7 +21,6 @@ from deepdive.qnet import QNet
 
 TOP = "deepdive_accelerator"
 FILE_LIST = "files.f"
-VIVADO_SCRIPT = "package.tcl"
 DSP_FILE = f"{DSP_MODULE}.v"
 """There when multipliers are instances of the device's primitive."""
 
@@ -63,4 +62,4 @@ def write_project(design: Design, net: QNet, folder: Path, *, dsp_instances: boo
         for name, data in memory_contents(stage, net).items():
             write_bytes(folder / f"{name}.bin", data)
     write_text(folder / FILE_LIST, "".join(f"{name}\n" for name in names))
-    write_text(folder / VIVADO_SCRIPT, packaging_script(design, TOP))
+    write_vivado(design, TOP, folder)

@@ -6,7 +6,7 @@ import shutil
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from deepdive.backends.vitis.render import render
+from deepdive.backends.render import render
 from deepdive.backends.vitis.tcl import FRAMES, write_board
 from deepdive.backends.vitis.unit_code import UnitCode, unit_code
 from deepdive.compiler.design import Design

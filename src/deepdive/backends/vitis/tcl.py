@@ -6,27 +6,22 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
-from deepdive.backends.vitis.render import render
+from deepdive.backends.render import render
 from deepdive.backends.vitis.stages import printable
 from deepdive.backends.vitis.unit_code import UnitCode
+from deepdive.backends.vivado.system import system
 from deepdive.compiler.design import Design
 from deepdive.errors import DeepDiveError
 from deepdive.hardware.boards import Board
 from deepdive.hardware.stream import Stream
 from deepdive.hardware.units import Unit
 
-Family = Literal["zynq-ultrascale", "zynq-7000"]
-
 STIMULUS = "cosim/input.bin"
 FRAMES = 2
 """Frames of the units' test benches: the second sees what the first left behind."""
-
-DMA_BITS = (8, 16, 32, 64, 128, 256, 512, 1024)
-"""Widths that the stream of an AXI DMA can have (PG021)."""
 
 FIFO_DEPTHS = tuple(16 << n for n in range(12))
 """Depths that an AXI4-Stream Data FIFO can have (PG085)."""
@@ -34,29 +29,10 @@ FIFO_DEPTHS = tuple(16 << n for n in range(12))
 REGISTERED_BEATS = 2
 """Beats that a unit's own ports hold: a stream of that depth needs no FIFO."""
 
-SMARTCONNECT_PORTS = 16
-
 
 @dataclass(frozen=True)
-class Port:
-    """A stream between memory and a unit; a code is a byte.
-
-    Parameters
-    ----------
-    unit_bits, dma_bits
-        Width at the unit, and at the DMA: the same where the DMA can have it.
-    beats
-        Of the unit's stream, a frame.
-    """
-
-    unit_bits: int
-    dma_bits: int
-    beats: int
-
-
-@dataclass(frozen=True)
-class BoardCode:
-    """What the system's script says; all texts are safe to stand in Tcl as they are.
+class Chain:
+    """The units one after the other.
 
     Parameters
     ----------
@@ -66,26 +42,23 @@ class BoardCode:
 
     units: tuple[str, ...]
     fifo_depths: tuple[int, ...]
-    family: Family | None
-    part: str
-    board_part: str
-    clock_mhz: str
-    input: Port
-    output: Port
-    port_bits: int
-    weight_ports: int
     fingerprint_words: tuple[str, ...]
 
 
 def write_board(design: Design, units: Sequence[UnitCode], folder: Path) -> None:
     """Write the scripts and test benches into a project's folder."""
-    board = board_code(design, units)
+    board = system(design, sum(len({port.bundle for port in unit.ports}) for unit in units))
     for name in ("tcl", "tcl/units", "cosim"):
         (folder / name).mkdir()
     render("component.tcl", folder / "tcl" / "component.tcl")
     render("last_beat.v", folder / "tcl" / "last_beat.v")
     if board.family:
-        render("system.tcl", folder / "tcl" / "system.tcl", board=board)
+        chain = Chain(
+            units=tuple(unit.name for unit in units),
+            fifo_depths=tuple(fifo_depth(unit.output) for unit in design.units),
+            fingerprint_words=tuple(f"0x{design.fingerprint[start : start + 8]}" for start in (0, 8)),
+        )
+        render("units.tcl", folder / "tcl" / "system.tcl", board=board, chain=chain)
     period_ns = f"{1000 / design.clock_mhz:.3f}"
     stimulus = STIMULUS
     for unit, code in zip(design.units, units, strict=True):
@@ -97,53 +70,6 @@ def write_board(design: Design, units: Sequence[UnitCode], folder: Path) -> None
     (folder / STIMULUS).write_bytes(stimulus_codes(design.units[0]))
     names = {"network": printable(design.network), "title": title(design.board), "fingerprint": design.fingerprint}
     render("README.md", folder / "README.md", board=board, units=units, frames=FRAMES, **names)
-
-
-def board_code(design: Design, units: Sequence[UnitCode]) -> BoardCode:
-    """What the system's script says of a design.
-
-    Raises
-    ------
-    DeepDiveError
-        When more stages read weights from memory than its ports can serve.
-    """
-    board = design.board
-    readers = sum(len({port.bundle for port in unit.ports}) for unit in units)
-    spare = board.memory.ports - 1
-    if readers > spare * SMARTCONNECT_PORTS:
-        raise DeepDiveError(
-            f"{readers} stages read weights from memory, and the {spare} free ports of '{board.name}' serve "
-            f"{spare * SMARTCONNECT_PORTS}; compile for a board with more memory on chip."
-        )
-    return BoardCode(
-        units=tuple(unit.name for unit in units),
-        fifo_depths=tuple(fifo_depth(unit.output) for unit in design.units),
-        family=family(board),
-        part=board.part,
-        board_part=board.board_part,
-        clock_mhz=f"{design.clock_mhz:g}",
-        input=port(design.units[0].input, board),
-        output=port(design.units[-1].output, board),
-        port_bits=board.memory.port_bits,
-        weight_ports=min(readers, spare),
-        fingerprint_words=tuple(f"0x{design.fingerprint[start : start + 8]}" for start in (0, 8)),
-    )
-
-
-def family(board: Board) -> Family | None:
-    """Which processor sits beside the logic, by the device's name; None where no script knows it."""
-    if board.part.startswith("xc7z"):
-        return "zynq-7000"
-    if board.part.startswith(("xczu", "xck")):
-        return "zynq-ultrascale"
-    return None
-
-
-def port(stream: Stream, board: Board) -> Port:
-    """The stream at one end of the chain of units."""
-    bits = 8 * stream.lanes
-    fits = bits in DMA_BITS and bits <= board.memory.port_bits
-    return Port(bits, bits if fits else board.memory.port_bits, stream.beats)
 
 
 def fifo_depth(stream: Stream) -> int:

@@ -5,18 +5,16 @@ set fifo_depths {16 16 32 64 64}
 set part xczu9eg-ffvb1156-2-e
 set board_part {xilinx.com:zcu102:part0}
 set clock_mhz 250
-# Streams between memory and units: width of the DMA's, width of the unit's, beats of a frame.
+# Streams between memory and units: width of the unit's, width of the DMA's.
 set input_bits 8
 set input_dma_bits 8
 set output_bits 40
 set output_dma_bits 128
-set output_beats 2
 set port_bits 128
 # Memory ports for weights, after the first, which is the DMA's.
 set weight_ports 3
 # The first 64 bits of the network's fingerprint.
 set fingerprint_words {0xceaeb4d5 0x03987ec2}
-
 set root [file dirname [file dirname [file normalize [info script]]]]
 
 proc one {what found} {
@@ -155,10 +153,11 @@ foreach unit $units depth $fifo_depths {
     }
 }
 create_bd_cell -type module -reference deepdive_last_beat last_beat
-set_property -dict [list CONFIG.WIDTH $output_bits CONFIG.BEATS $output_beats] [get_bd_cells last_beat]
+set_property -dict [list CONFIG.WIDTH $output_bits CONFIG.BEATS 2] [get_bd_cells last_beat]
 clocked last_beat aclk aresetn
 connect_bd_intf_net [get_bd_intf_pins $stream] [get_bd_intf_pins last_beat/s_axis]
-set stream [converted output_width $output_bits $output_dma_bits last_beat/m_axis]
+set stream last_beat/m_axis
+set stream [converted output_width $output_bits $output_dma_bits $stream]
 connect_bd_intf_net [get_bd_intf_pins $stream] [get_bd_intf_pins dma/S_AXIS_S2MM]
 
 # Weights in memory: their readers share the other ports in turn.

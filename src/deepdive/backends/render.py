@@ -1,0 +1,29 @@
+"""Fills the templates of projects."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+
+ROOMS = ("vitis", "vivado")
+
+
+def environment() -> Environment:
+    """The templates; an unknown name in one is an error."""
+    return Environment(
+        loader=ChoiceLoader([PackageLoader(f"deepdive.backends.{room}") for room in ROOMS]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+
+
+ENVIRONMENT = environment()
+
+
+def render(template: str, path: Path, **values: object) -> None:
+    """Fill a template into a file."""
+    path.write_text(ENVIRONMENT.get_template(f"{template}.jinja").render(**values), encoding="utf-8")
