@@ -1,6 +1,7 @@
 """Simulate whole networks in RTL, random weights and codes, and compare every unit; rows as docs/rtl.md has them.
 
-With ``--synthesise`` count their primitives instead, unit by unit, beside the model's. Run from the repository:
+With ``--synthesise`` count their primitives instead, unit by unit, beside the model's. With ``--paper`` the network that
+the paper's authors published runs on their picture, and its maps are held against theirs. Run from the repository:
 ``PYTHONPATH=src:tests python benchmarks/rtl_zoo.py mobilenet_v2_075@160 mobilenet_v2_32 --bits 4``.
 """
 
@@ -9,10 +10,14 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from named_networks import shapes_of, title
 
+from deepdive import import_
 from deepdive.backends import verilog
 from deepdive.compiler.compile import compile as compile_network
 from deepdive.compiler.design import Design
@@ -34,15 +39,25 @@ SYNTHESIS = (
 )
 
 
-def simulation_row(label: str, design: Design, net: QNet, given: argparse.Namespace) -> str:
-    """*simulated* beside *modelled*; ends the program when a value differs."""
-    frames = given.frames or 3 * batch(design)
-    images = random_codes(net, frames, seed=1)
+@dataclass(frozen=True)
+class Case:
+    """A network and what it computes; `theirs` are maps of the first image that others computed."""
+
+    label: str
+    design: Design
+    net: QNet
+    images: np.ndarray
+    theirs: Mapping[str, np.ndarray]
+
+
+def simulation_row(case: Case, jobs: int | None) -> str:
+    """*simulated* beside *modelled*; ends the program when a value differs from the reference's, or from theirs."""
+    label, design, net, images, frames = case.label, case.design, case.net, case.images, len(case.images)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         verilog.write_project(design, net, folder)
         start = time.perf_counter()
-        program = compile_simulator(folder, design, jobs=given.jobs)
+        program = compile_simulator(folder, design, jobs=jobs)
         built = time.perf_counter()
         run = simulate(program, design, net, images, Run(frames))
         done = time.perf_counter()
@@ -51,6 +66,9 @@ def simulation_row(label: str, design: Design, net: QNet, given: argparse.Namesp
     found = compare(run.maps, wanted)
     if found.first_difference:
         raise SystemExit(f"{label}: {found.differing} of {found.values:,} values differ; {found.first_difference}")
+    for name in case.theirs.keys() & run.maps.keys():
+        if not np.array_equal(run.maps[name][0], case.theirs[name]):
+            raise SystemExit(f"{label}: map '{name}' is not the authors'")
     cycles, model = run.frame_interval_cycles, design.frame_interval_cycles
     cells = (
         label,
@@ -66,6 +84,17 @@ def simulation_row(label: str, design: Design, net: QNet, given: argparse.Namesp
         f"{(done - built) / frames:.1f} s",
     )
     return f"| {' | '.join(cells)} |"
+
+
+def paper_case(folder: Path, board: str) -> Case:
+    """The authors' picture twice, noise once."""
+    net = import_(folder)
+    with np.load(folder / "golden" / "cat.npz", allow_pickle=False) as cat:
+        theirs = {name: cat[name] for name in cat.files if name != "input"}
+        images = np.concatenate([np.stack([cat["input"]] * 2), random_codes(net, 1, seed=1)])
+    design = compile_network(net, board=board)
+    shared = len(theirs.keys() & {unit.output_map for unit in design.units})
+    return Case(f"the paper's network, {shared} maps equal to the authors', {board}", design, net, images, theirs)
 
 
 def print_synthesis(design: Design, net: QNet, only: list[str]) -> None:
@@ -94,7 +123,8 @@ def synthesis_row(name: str, used: Resources, model: Resources) -> str:
 def main() -> None:
     """A row a network, or a table of its units."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("networks", nargs="+", help="NAME[@RESOLUTION], as in named_networks.py")
+    parser.add_argument("networks", nargs="*", help="NAME[@RESOLUTION], as in named_networks.py")
+    parser.add_argument("--paper", type=Path, help="folder of the paper's published network")
     parser.add_argument("--bits", type=int, default=8, help="of the weights")
     parser.add_argument("--board", default="zcu102")
     parser.add_argument("--frames", type=int, help="default: 3, or three batches of what shared units take at a time")
@@ -111,7 +141,10 @@ def main() -> None:
             print(f"| {label} |", flush=True)
             print_synthesis(design, net, given.units)
         else:
-            print(simulation_row(label, design, net, given), flush=True)
+            images = random_codes(net, given.frames or 3 * batch(design), seed=1)
+            print(simulation_row(Case(label, design, net, images, {}), given.jobs), flush=True)
+    if given.paper:
+        print(simulation_row(paper_case(given.paper, given.board), given.jobs), flush=True)
 
 
 if __name__ == "__main__":
