@@ -33,6 +33,7 @@ WIDE = SharedFolding(
 # A residual block, a stride with a larger filter, a block without expansion, a residual block again; odd sizes and
 # channel counts that no lanes divide.
 MIXED = (Block(6), Block(10, kernel=5, stride=2), Block(10, expand=1), Block(10, expand=3))
+TABLES = (Block(6, tables=True), Block(10, kernel=5, stride=2), Block(10, expand=1, tables=True), Block(10, expand=3))
 SAME = (Block(6), Block(6))
 
 CASES: dict[str, tuple[tuple[Block, ...], list[tuple[int, Sharing]], int]] = {
@@ -40,10 +41,10 @@ CASES: dict[str, tuple[tuple[Block, ...], list[tuple[int, Sharing]], int]] = {
     "one weight buffer": (MIXED, [(4, Sharing(FOLDING, weight_buffers=1, batch=2))], 5),
     "weights inside": (MIXED, [(4, Sharing(FOLDING, weights="on_chip"))], 2),
     "maps inside": (MIXED, [(4, Sharing(FOLDING, maps="on_chip", batch=3))], 4),
-    "all inside": (MIXED, [(4, Sharing(WIDE, maps="on_chip", weights="on_chip", batch=2))], 4),
+    "all inside": (TABLES, [(4, Sharing(WIDE, maps="on_chip", weights="on_chip", batch=2))], 4),
     "some taps a step": (MIXED, [(4, Sharing(FOLDING.model_copy(update={"taps": 9}), batch=2))], 3),
     "few taps a step": (MIXED, [(4, Sharing(WIDE.model_copy(update={"taps": 4}), weights="on_chip"))], 3),
-    "other lanes": (MIXED, [(4, Sharing(WIDE, batch=2))], 3),
+    "other lanes": (TABLES, [(4, Sharing(WIDE, batch=2))], 3),
     "every block has every part": (SAME, [(2, Sharing(FOLDING, batch=4))], 5),
     "one block alone": (SAME, [(1, Sharing(FOLDING)), (1, Sharing(FOLDING, maps="on_chip"))], 2),
     "two units": (MIXED, [(2, Sharing(FOLDING, batch=3)), (2, Sharing(WIDE, weights="on_chip", batch=2))], 4),

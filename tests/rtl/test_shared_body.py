@@ -97,13 +97,14 @@ def inside(folding: SharedFolding, batch: int = 1) -> Sharing:
 FOUR_BITS = Numbers(bits=4, weight_bits=4)
 KERNELS = Separable(14, 9, (4, 5), (Block(7, 3, 5, 2), Block(7, 2), Block(9, 1, 5)))
 MIXED = Separable(12, 10, (4, 6), (Block(6), Block(10, 3, 5, 2), Block(10, 1), Block(10, 3)))
+TABLES = Separable(12, 10, (4, 6), (Block(6, tables=True), Block(10, 3, 5, 2), Block(10, 1, tables=True), Block(10, 3)))
 NIBBLES = Separable(
     8, 12, (4, 6), (Block(6, 2), Block(10, 3), Block(10)), activations=Numbers(weight_bits=4, signed=True)
 )
 
 
 def cases() -> list[Case]:
-    plain = Separable(height=12, width=10, stem=(4, 6), blocks=(Block(6), Block(10, stride=2), Block(10)))
+    plain = Separable(height=12, width=10, stem=(4, 6), blocks=(Block(6, tables=True), Block(10, stride=2), Block(10)))
     return [
         Case("one", Separable(height=8, width=8, stem=(4, 4), blocks=(Block(4),)), inside(SMALL)),
         Case("three", plain, inside(SMALL, 2), 1),
@@ -123,7 +124,7 @@ def cases() -> list[Case]:
             inside(SMALL, 2),
             6,
         ),
-        Case("all_outside", MIXED, Sharing(SMALL, batch=2), 8),
+        Case("all_outside", TABLES, Sharing(SMALL, batch=2), 8),
         Case("one_buffer", MIXED, Sharing(WIDE, maps="on_chip", weight_buffers=1), 9),
         Case("maps_outside", NIBBLES, Sharing(SMALL, weights="on_chip", batch=3), 10),
         Case("weights_outside", NIBBLES, Sharing(SMALL, maps="on_chip"), 11),

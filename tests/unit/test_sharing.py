@@ -81,7 +81,7 @@ def test_cycles_of_many_foldings_are_those_of_each(frames: int) -> None:
 
 
 def test_the_path_is_the_cheapest_of_all_segmentations() -> None:
-    net = residual_network(Block(8), Block(12, stride=2), Block(12))
+    net = residual_network(Block(8), Block(12, stride=2, tables=True), Block(12))
     site = make_site(board_with(dsp=60), None, Budget())
     plans = partition(net)
     low = fastest_interval([operation for plan in plans for operation in plan.operations], site)
@@ -162,7 +162,9 @@ def shared_blocks_of(design: Design) -> list[str]:
 
 @pytest.mark.parametrize("sharing", ["always", "auto"])
 def test_a_design_is_as_fast_as_its_simulation(sharing: str) -> None:
-    net = residual_network(Block(8), Block(12, stride=2), Block(12), Block(16, kernel=5, stride=2), Block(16))
+    net = residual_network(
+        Block(8), Block(12, stride=2), Block(12), Block(16, kernel=5, stride=2), Block(16, expand=1, tables=True)
+    )
     for board in (board_with(dsp=30, lut=20_000), board_with(dsp=50, lut=30_000)):
         design = compile(net, board=board, sharing=sharing)  # type: ignore[arg-type]
         check(net, design)

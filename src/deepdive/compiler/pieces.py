@@ -53,12 +53,13 @@ def parts_of(plan: UnitPlan) -> Iterator[UnitPlan]:
 
 
 def chains(operations: Sequence[Operation]) -> Iterator[tuple[Operation, ...]]:
-    """Cut behind every operation that computes a node and leaves a single edge alive."""
+    """Cut behind every operation that computes a node and leaves a single edge alive, and behind its table."""
     alive = 1
     start = 0
     for index, operation in enumerate(operations):
         alive += len(operation.outputs) - len(operation.inputs)
-        if alive == 1 and "node" in operation.fields:
+        ends = index + 1 == len(operations) or operations[index + 1].kind != "table"
+        if alive == 1 and ends and "node" in operation.fields:
             yield tuple(operations[start : index + 1])
             start = index + 1
 

@@ -14,7 +14,7 @@ from deepdive.hardware.stages.shared_block import SharedDepthwise, SharedPointwi
 from deepdive.hardware.stream import Stream
 from deepdive.hardware.units import Unit
 
-PARTS = {"fork", "pointwise", "window", "depthwise", "add"}
+PARTS = {"fork", "pointwise", "table", "window", "depthwise", "add"}
 """Kinds of the operations that a shared body computes."""
 Role = Literal["expand", "project"]
 
@@ -125,12 +125,10 @@ def next_block(operations: Sequence[Operation]) -> int:
     """How many of the operations the first block takes."""
     kinds = [operation.kind for operation in operations]
     at = 1 if kinds[0] == "fork" else 0
-    if kinds[at : at + 3] == ["pointwise", "window", "depthwise"]:
-        at += 1
-    if kinds[at : at + 2] == ["window", "depthwise"]:
-        at += 2
-    if kinds[at : at + 1] == ["pointwise"]:
-        at += 1
+    expanded = behind(kinds, at, "pointwise")
+    if kinds[expanded : expanded + 2] == ["window", "depthwise"]:
+        at = behind(kinds, expanded, "window", "depthwise")
+    at = behind(kinds, at, "pointwise")
     if kinds[0] == "fork":
         at += 1
         if at > len(kinds) or kinds[at - 1] != "add":
@@ -140,11 +138,19 @@ def next_block(operations: Sequence[Operation]) -> int:
     return at
 
 
+def behind(kinds: Sequence[str], at: int, *part: str) -> int:
+    """The place behind a part and its table, if the part begins at `at`; else `at`."""
+    end = at + len(part)
+    if tuple(kinds[at:end]) != part:
+        return at
+    return end + (kinds[end : end + 1] == ["table"])
+
+
 def refuse(operation: Operation) -> None:
     """Say which operation no shared body computes."""
     raise UnsupportedLayer(
         f"Stage '{operation.name}' ({operation.kind}) cannot be part of a shared body; those compute pointwise and "
-        "depthwise layers with a residual add around them. Let it stay streamed."
+        "depthwise layers, tables behind them, and a residual add around them. Let it stay streamed."
     )
 
 
@@ -153,19 +159,23 @@ def described(operations: Sequence[Operation]) -> SharedBlock:
     source = operations[0].inputs[0]
     values: dict[str, Any] = {}
     window: Operation | None = None
+    part = ""
     for operation in operations:
         if operation.kind == "window":
             window = operation
         elif operation.kind == "depthwise":
             assert window is not None
             geometry = {key: window.fields[key] for key in ("kernel", "stride", "padding")}
-            values["depthwise"] = SharedDepthwise(**geometry, **layer(operation))
+            part = "depthwise"
+            values[part] = SharedDepthwise(**geometry, **layer(operation))
         elif operation.kind == "pointwise":
             if operation.fields.get("conv_groups", 1) != 1:
                 refuse(operation)
             channels = {"in_channels": operation.inputs[0].channels, "out_channels": operation.outputs[0].channels}
-            role = "project" if "depthwise" in values else "expand"
-            values[role] = SharedPointwise.model_validate({**channels, **layer(operation)})
+            part = "project" if "depthwise" in values else "expand"
+            values[part] = SharedPointwise.model_validate({**channels, **layer(operation)})
+        elif operation.kind == "table":
+            values[part] = values[part].model_copy(update={"table": operation.fields["node"]})
         elif operation.kind == "add":
             values["add"] = operation.fields["node"]
     return SharedBlock.model_validate(

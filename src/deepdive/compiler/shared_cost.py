@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -17,10 +17,10 @@ from deepdive.compiler.budget import KINDS
 from deepdive.compiler.shared_cycles import Foldings, Pointwises, tap_steps, up, window
 from deepdive.hardware.memory import Memory
 from deepdive.hardware.resources import Resources
-from deepdive.hardware.stages import Dense, Depthwise, Requantizer, ResidualAdd, SharedBlock, Window
+from deepdive.hardware.stages import Dense, Depthwise, Requantizer, ResidualAdd, SharedBlock, Table, Window
 from deepdive.hardware.stages.arithmetic import pair_field
 from deepdive.hardware.stages.external import MEMORY_WORD_BYTES, PORT
-from deepdive.hardware.stages.shared_body import CONTROL, SCALE_BITS, without_memories
+from deepdive.hardware.stages.shared_body import CONTROL, SCALE_BITS, table_memory, without_memories
 from deepdive.hardware.stages.shared_chain import CODE_BITS, Common
 from deepdive.hardware.stages.taps import taps_of
 from deepdive.hardware.stream import Stream
@@ -48,7 +48,9 @@ class PartCosts:
         common = self.pointwise(foldings.expand, shared.expand_bits)
         common += self.pointwise(foldings.project, shared.project_bits)
         common += each(foldings.memory_lanes, self.residual) if any(block.add for block in blocks) else 0
-        common += vector(CONTROL) * (PARTS + 2)
+        common += vector(CONTROL) * (PARTS + 2 + len(shared.tables))
+        for part in shared.tables:
+            common += each(table_lanes(foldings, part), self.table)
         # feed, align, gather, pack and the maps' own ends: a repack and a FIFO each.
         lanes = 2 * foldings.memory_lanes + foldings.expand.in_lanes + foldings.expand.lanes
         lanes = lanes + 3 * foldings.middle_lanes + foldings.project.in_lanes + foldings.project.lanes
@@ -86,6 +88,12 @@ class PartCosts:
         return vector(
             without_memories(ResidualAdd(name="part", node="part", input_a=ends[0], input_b=ends[1], output=ends[2]))
         )
+
+    def table(self, lanes: int) -> np.ndarray:
+        """A table beside its memory, and the FIFO behind it."""
+        ends = [stream(lanes, lanes, name=name) for name in ("a", "b")]
+        look_up = Table(name="part", node="part", input=ends[0], output=ends[1])
+        return vector(without_memories(look_up)) + vector(ends[1].resources)
 
     def filters(self, foldings: Foldings, *, fabric: bool) -> np.ndarray:
         """Windows and depthwise layers."""
@@ -133,6 +141,16 @@ def each(values: np.ndarray, cost: Callable[[int], np.ndarray]) -> np.ndarray:
     return np.asarray(np.array([cost(int(kind)) for kind in kinds])[which.ravel()])
 
 
+def table_lanes(foldings: Foldings, part: str) -> np.ndarray:
+    """Codes a cycle that the table behind a part looks up: int64 (n,)."""
+    return foldings.middle_lanes if part == "depthwise" else np.asarray(getattr(foldings, part).lanes)
+
+
+def table_cost(part: str, count: int, lanes: int) -> np.ndarray:
+    """Cost of the memory of a part's tables."""
+    return vector(table_memory(part, lanes, count).resources)
+
+
 def widest(all_of: Sequence[Requantizer]) -> Requantizer:
     """A requantizer that can do the work of any."""
     return Requantizer(
@@ -163,6 +181,7 @@ class MemoryCosts:
         outer = np.stack([up(block.channels, foldings.outer) for block in blocks])
         given = np.stack([up(block.output[2], foldings.outer) for block in blocks])
         has = {role: np.array([[getattr(block, role) is not None] for block in blocks]) for role in ROLES}
+        self.tables = {part: (has[part][:, 0], table_lanes(foldings, part)) for part in shared.tables}
         middle = foldings.middle_lanes
         self.constants: list[Stored] = []
         for role, part, bits, ends in (
@@ -208,8 +227,18 @@ class MemoryCosts:
     def of_constants(self, segment: slice, *, buffers: int) -> np.ndarray:
         """Weights and scales: `buffers` of the largest block's; 0: a ROM of all."""
         if buffers:
-            return buffers * sum_of(memory(one.depths[segment].max(axis=0), one.width) for one in self.constants)
-        return sum_of(memory(one.depths[segment].sum(axis=0), one.width, rom=True) for one in self.constants)
+            found = buffers * sum_of(memory(one.depths[segment].max(axis=0), one.width) for one in self.constants)
+        else:
+            found = sum_of(memory(one.depths[segment].sum(axis=0), one.width, rom=True) for one in self.constants)
+        return found + self.of_tables(segment)
+
+    def of_tables(self, segment: slice) -> np.ndarray:
+        """All blocks' tables: they stay on chip."""
+        found = np.zeros((len(self.read_words[0]), len(KINDS)))
+        for part, (has, lanes) in self.tables.items():
+            if count := int(has[segment].sum()):
+                found += each(lanes, partial(table_cost, part, count))
+        return found
 
     def of_maps(self, segment: slice, batch: int) -> np.ndarray:
         """Maps that rest on chip: two of each."""

@@ -133,6 +133,11 @@ class Flow:
         self.last = np.maximum(self.last + drain, began + self.frames * interval) + PIPELINE_CYCLES
         self.beats = beats
 
+    def look_up(self, part: str, shared: Common) -> None:
+        """The table behind a part, if the body has one there."""
+        if part in shared.tables:
+            self.through(self.beats, self.beats)
+
     def repack(
         self, pixels: int, channels: tuple[np.ndarray, np.ndarray], lanes: tuple[np.ndarray, np.ndarray]
     ) -> np.ndarray:
@@ -182,6 +187,7 @@ def chain(block: SharedBlock, foldings: Foldings, shared: Common, frames: int) -
     if block.expand:
         bad |= flow.repack(pixels, (channels, channels), (lanes, foldings.expand.in_lanes))
         bad |= flow.pointwise(pixels, (channels, inner), foldings.expand)
+        flow.look_up("expand", shared)
         channels, lanes = inner, foldings.expand.lanes
     bad |= flow.repack(pixels, (channels, inner), (lanes, middle))
     channels, lanes = inner, middle
@@ -193,10 +199,12 @@ def chain(block: SharedBlock, foldings: Foldings, shared: Common, frames: int) -
         turns = tap_steps(block, shared, foldings.taps)
         standing = (turns - 1) * given + np.where(turns > 1, steps, given)
         flow.through(standing * groups, given * groups, drain=turns - 1)
+        flow.look_up("depthwise", shared)
     outer = up(block.output[2], foldings.outer)
     if block.project:
         bad |= flow.repack(given, (inner, inner), (lanes, foldings.project.in_lanes))
         bad |= flow.pointwise(given, (inner, outer), foldings.project)
+        flow.look_up("project", shared)
         channels, lanes = outer, foldings.project.lanes
     bad |= flow.repack(given, (channels, outer), (lanes, memory))
     if block.add:

@@ -25,7 +25,7 @@ from deepdive.hardware.boards import Board
 from deepdive.hardware.stages import SharedBlock
 from deepdive.hardware.stages.external import MEMORY_WORD_BYTES
 from deepdive.hardware.stages.shared_body import MEMORY_CYCLES, START_CYCLES
-from deepdive.hardware.stages.shared_chain import common
+from deepdive.hardware.stages.shared_chain import common, tables_of
 
 BATCHES = (1, 2, 4, 8)
 """Frames a batch: more of them fill pipelines and load weights less often, and wait longer."""
@@ -63,6 +63,8 @@ class Kind:
     ----------
     expand, project
         Whether it has pointwise parts before and behind its window.
+    tables
+        Parts behind which it has tables.
     lone
         Which of them computes pointwise layers that stand alone: one may be faster, the other have room for weights.
     """
@@ -70,6 +72,7 @@ class Kind:
     kernel: tuple[int, int]
     expand: bool
     project: bool
+    tables: tuple[str, ...]
     lone: Role
 
     def fits(self, block: SharedBlock) -> bool:
@@ -77,6 +80,8 @@ class Kind:
         layer = block.depthwise
         small = layer is None or all(a <= b for a, b in zip(layer.kernel, self.kernel, strict=True))
         block = placed(block, self.lone)
+        if not set(tables_of([block])) <= set(self.tables):
+            return False
         return small and self.expand >= bool(block.expand) and self.project >= bool(block.project)
 
 
@@ -85,13 +90,12 @@ def kinds(blocks: Sequence[SharedBlock]) -> Iterator[Kind]:
     kernel = common(blocks).kernel
     rest = [block for block in blocks if not is_lone(block)]
     expand, project = any(block.expand for block in rest), any(block.project for block in rest)
-    if len(rest) == len(blocks):
-        yield Kind(kernel, expand, project, "expand")
-        return
-    if expand:
-        yield Kind(kernel, expand, project, "expand")
-    if project or not expand:
-        yield Kind(kernel, expand, True, "project")
+    lone: list[Role] = ["expand"] if expand or len(rest) == len(blocks) else []
+    if len(rest) < len(blocks) and (project or not expand):
+        lone.append("project")
+    for role in lone:
+        tables = tables_of([placed(block, role) for block in blocks])
+        yield Kind(kernel, expand, project or role == "project", tables, role)
 
 
 @dataclass(frozen=True)
@@ -218,7 +222,7 @@ class Segment:
         self.map_bytes = passed * self.lanes
         self.work = memories.of_work(rows)
         single = memories.of_constants(rows, buffers=1)
-        self.weights = {0: memories.of_constants(rows, buffers=0), 1: single, 2: 2 * single}
+        self.weights = {0: memories.of_constants(rows, buffers=0), 1: single, 2: 2 * single - memories.of_tables(rows)}
         first, last = table.blocks[rows.start], table.blocks[rows.stop - 1]
         self.ends = [self.end(first.shape, self.read[0]), self.end(last.output, self.written[-1])]
 

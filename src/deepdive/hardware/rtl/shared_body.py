@@ -52,7 +52,8 @@ class SharedBodyComponent(StageComponent):
         self.words = {} if self.loader else self._words()
         self.table = self._table()
         tables = [self.table, self.loader.table if self.loader else None]
-        self.roms = [*self.words.values(), *(table for table in tables if table)]
+        looked_up = [rom for part in self.datapath.parts.values() for rom in part.roms]
+        self.roms = [*self.words.values(), *(table for table in tables if table), *looked_up]
 
     def _places(self, index: int) -> dict[str, int]:
         """Words of the maps that a block reads and writes, and where its constants begin."""

@@ -19,11 +19,13 @@ from deepdive.hardware.rtl.shared_convolutions import SharedDense, SharedDepthwi
 from deepdive.hardware.rtl.shared_layers import Layer, Layers
 from deepdive.hardware.rtl.shared_layers import unsigned as relabelled
 from deepdive.hardware.rtl.shared_repack import SharedRepack, repack_limits
+from deepdive.hardware.rtl.shared_table import SharedTable
 from deepdive.hardware.rtl.shared_window import SharedWindow
 from deepdive.hardware.rtl.transfer import Beats
 from deepdive.hardware.rtl.window import window_limits
 from deepdive.hardware.stages import Dense, Depthwise, Repack, ResidualAdd, SharedBlock, SharedBody, Stage, Window
 from deepdive.hardware.stages.shared_chain import CODE_BITS
+from deepdive.hardware.stages.table import Table
 from deepdive.qnet import Add, Conv, QNet
 
 CONVOLUTIONS = ("expand", "depthwise", "project")
@@ -82,7 +84,7 @@ class SharedDatapath(wiring.Component):
         """Every part that any block has."""
         parts: dict[str, StageComponent] = {}
         for name in ("feed", "expand", "align", "align_past", "window", "depthwise", "gather", "project", "pack",
-                     "pack_past", "add"):  # fmt: skip
+                     "pack_past", "add", *(f"{part}_table" for part in self.body.shared.tables)):  # fmt: skip
             stages = self._stages(name)
             present = [stage for stage in stages if stage]
             if not present:
@@ -94,6 +96,8 @@ class SharedDatapath(wiring.Component):
                 parts[name] = RepackComponent(first)
             elif isinstance(first, Window):
                 parts[name] = SharedWindow(first, filled(stages, lambda stage: self._window(stage, net)))
+            elif isinstance(first, Table):
+                parts[name] = SharedTable(first, self._rows(name), self.body, net)
             elif isinstance(first, ResidualAdd):
                 parts[name] = ResidualAddComponent(first, filled(stages, lambda stage: self._add(stage, net)))
             else:
@@ -107,6 +111,15 @@ class SharedDatapath(wiring.Component):
         assert isinstance(depthwise, Depthwise)
         node = next(node for node in net.nodes if node.name == depthwise.node)
         return {**window_limits(stage), "zero_point": relabelled(net.inputs_of(node)[0]).uniform_zero_point}
+
+    def _rows(self, name: str) -> Limits:
+        """Which of a part's tables each block reads."""
+        count = 0
+        rows = []
+        for chain in self.chains:
+            rows.append({"table": count if name in chain else 0})
+            count += name in chain
+        return Limits(rows)
 
     def _add(self, stage: Any, net: QNet) -> dict[str, int]:
         """The skipped map first, whatever the network's order is."""
@@ -138,10 +151,14 @@ class SharedDatapath(wiring.Component):
                 into = self.parts[convolution].signature.members[name].flow == In
                 m.d.comb += inside.eq(outside) if into else outside.eq(inside)
         end, skip = self._fork(m)
-        end = self._choose(m, "expand", end, lambda x: self._through(m, x, "feed", "expand", "align"), "align_past")
+        end = self._choose(
+            m, "expand", end, lambda x: self._through(m, x, "feed", *self._layer("expand"), "align"), "align_past"
+        )
         end = self._fifo(m, "align_out", end)
-        end = self._choose(m, "depthwise", end, lambda x: self._through(m, x, "window", "depthwise"))
-        end = self._choose(m, "project", end, lambda x: self._through(m, x, "gather", "project", "pack"), "pack_past")
+        end = self._choose(m, "depthwise", end, lambda x: self._through(m, x, "window", *self._layer("depthwise")))
+        end = self._choose(
+            m, "project", end, lambda x: self._through(m, x, "gather", *self._layer("project"), "pack"), "pack_past"
+        )
         end = self._fifo(m, "pack_out", end)
         end = self._choose(m, "add", end, lambda x: self._sum(m, x, skip))
         connect(m, end, self.output)
@@ -170,12 +187,16 @@ class SharedDatapath(wiring.Component):
         connect(m, source, fifo.input)
         return fifo.output
 
+    def _layer(self, part: str) -> tuple[str, ...]:
+        """A part, and what looks its codes up."""
+        return (part, f"{part}_table") if part in self.body.shared.tables else (part,)
+
     def _through(self, m: Module, source: Any, *names: str) -> Any:
         """A row of parts with FIFOs between."""
         for name in names:
             part = self.parts[name]
             connect(m, source, part.input0)
-            last = name == names[-1] and name != "depthwise"
+            last = name == names[-1] and not name.startswith("depthwise")
             source = part.output0 if last else self._fifo(m, part.contract.outputs[0].name, part.output0)
         return source
 

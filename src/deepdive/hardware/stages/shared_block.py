@@ -16,13 +16,14 @@ class Description(BaseModel):
 
 
 class SharedPointwise(Description):
-    """A pointwise layer of a block; channels as the network has them."""
+    """A pointwise layer of a block, with the table behind it; channels as the network has them."""
 
     node: str
     in_channels: int = Field(ge=1)
     out_channels: int = Field(ge=1)
     weight_bits: int = Field(ge=2, le=9)
     requantizer: Requantizer
+    table: str | None = None
 
     @property
     def weights(self) -> int:
@@ -31,7 +32,7 @@ class SharedPointwise(Description):
 
 
 class SharedDepthwise(Description):
-    """A depthwise layer of a block; padding is (top, left, bottom, right)."""
+    """A depthwise layer of a block, with the table behind it; padding is (top, left, bottom, right)."""
 
     node: str
     kernel: tuple[int, int]
@@ -39,6 +40,7 @@ class SharedDepthwise(Description):
     padding: tuple[int, int, int, int]
     weight_bits: int = Field(ge=2, le=9)
     requantizer: Requantizer
+    table: str | None = None
 
     def output(self, height: int, width: int) -> tuple[int, int]:
         """Height and width of what it writes."""
@@ -115,7 +117,8 @@ class SharedBlock(Description):
     @property
     def nodes(self) -> tuple[str, ...]:
         """The network's nodes that the block computes, in order."""
-        return (*(layer.node for layer in self.layers), *((self.add,) if self.add else ()))
+        found = [name for layer in self.layers for name in (layer.node, layer.table)]
+        return tuple(name for name in (*found, self.add) if name)
 
     @property
     def macs(self) -> int:

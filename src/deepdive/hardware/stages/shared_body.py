@@ -17,6 +17,7 @@ from deepdive.hardware.stages.external import MEMORY_WORD_BYTES, PORT
 from deepdive.hardware.stages.shared_block import SharedBlock, SharedFolding, padded
 from deepdive.hardware.stages.shared_chain import CODE_BITS, Common, block_chain, chain_cycles, common
 from deepdive.hardware.stages.stage import Pipe, Stage
+from deepdive.hardware.stages.table import Table
 
 START_CYCLES = 30
 """Clock cycles between two blocks: all processes of the region are done, the next descriptor is read, they start."""
@@ -224,12 +225,20 @@ class SharedBody(Pipe):
                     found[name] = Memory(name=name, depth=max(before, depth), width=width, banks=self.weight_buffers)
             for stage in self.chain(block):
                 for memory in stage.memories:
-                    if memory.name in ("weights", "scales"):
+                    if memory.name in ("weights", "scales") or isinstance(stage, Table):
                         continue
                     name = f"{stage.name}_{memory.name}"
                     before = found[name].depth if name in found else 0
                     found[name] = memory.model_copy(update={"name": name, "depth": max(before, memory.depth)})
-        return (*found.values(), *(self.map_memories() if self.maps == "on_chip" else ()))
+        tables = self.table_memories()
+        return (*found.values(), *tables, *(self.map_memories() if self.maps == "on_chip" else ()))
+
+    def table_memories(self) -> tuple[Memory, ...]:
+        """All blocks' tables behind each part, on chip: two lanes read one copy."""
+        lanes = {"depthwise": self.folding.middle_lanes}
+        lanes |= {n: how.lanes for n in ("expand", "project") if (how := getattr(self.folding, n))}
+        rows = {part: sum(bool(getattr(block, part)) for block in self.blocks) for part in self.shared.tables}
+        return tuple(table_memory(part, lanes[part], count) for part, count in rows.items())
 
     def map_memories(self) -> tuple[Memory, ...]:
         """Two of each: a batch that comes in, one between blocks, one that goes out."""
@@ -256,6 +265,18 @@ class SharedBody(Pipe):
         fixed = [PORT] * (self.memory_ports + (self.maps == "external") * 2)
         control = [CONTROL] * (2 + len({name for name in parts if " " not in name}))
         return Resources.total((*parts.values(), *fixed, *control)) + total(self.memories)
+
+
+def table_memory(part: str, lanes: int, tables: int) -> Memory:
+    """Tables of 256 codes each, every lane with an address of its own."""
+    return Memory(
+        name=f"{part}_tables",
+        depth=256 * tables,
+        width=CODE_BITS,
+        banks=math.ceil(lanes / 2),
+        read_only=True,
+        storage="block",
+    )
 
 
 @lru_cache(maxsize=1 << 15)

@@ -16,11 +16,13 @@ from deepdive.hardware.stages.repack import Repack
 from deepdive.hardware.stages.shared_block import (
     PointwiseFolding,
     SharedBlock,
+    SharedDepthwise,
     SharedFolding,
     SharedPointwise,
     padded,
 )
 from deepdive.hardware.stages.stage import PIPELINE_CYCLES, Stage
+from deepdive.hardware.stages.table import Table
 from deepdive.hardware.stages.taps import taps_of
 from deepdive.hardware.stages.window import Window
 from deepdive.hardware.stream import Stream
@@ -44,6 +46,8 @@ class Common:
         Of a weight: the most of all blocks'.
     dsp_bits
         Of the wider operand of a DSP.
+    tables
+        Parts behind which some block has a table; the others' codes pass it as they are.
     """
 
     kernel: tuple[int, int]
@@ -52,6 +56,7 @@ class Common:
     depthwise_bits: int
     project_bits: int
     dsp_bits: int
+    tables: tuple[str, ...] = ()
 
     @property
     def expand_field(self) -> int:
@@ -74,7 +79,14 @@ def common(blocks: Sequence[SharedBlock], dsp_bits: int = WIDE_BITS) -> Common:
         depthwise_bits=max((block.depthwise.weight_bits for block in blocks if block.depthwise), default=2),
         project_bits=max((block.project.weight_bits for block in blocks if block.project), default=2),
         dsp_bits=dsp_bits,
+        tables=tables_of(blocks),
     )
+
+
+def tables_of(blocks: Sequence[SharedBlock]) -> tuple[str, ...]:
+    """Parts behind which some block has a table."""
+    parts = ("expand", "depthwise", "project")
+    return tuple(p for p in parts if any((layer := getattr(b, p)) and layer.table for b in blocks))
 
 
 @lru_cache(maxsize=1 << 14)
@@ -157,6 +169,15 @@ class Chain:
             )
         )
         self.end = given
+        self.table(role, layer)
+
+    def table(self, part: str, layer: SharedPointwise | SharedDepthwise) -> None:
+        """What looks codes up behind a part; those of a layer without a table pass it, as slow as the others."""
+        if part not in self.shared.tables:
+            return
+        given = self.stream(f"{part}_table_out", self.end.channels, self.end.lanes)
+        self.put(Table(name=f"{part}_table", node=layer.table or layer.node, input=self.end, output=given))
+        self.end = given
 
     def depthwise(self) -> None:
         """Window and depthwise layer; a filter smaller than the window stands in its middle."""
@@ -191,6 +212,7 @@ class Chain:
                 else None,
             )
         )
+        self.table("depthwise", layer)
 
     def early_pixels(self) -> int:
         """What a strided window gives too early, a row at a time: as in ``deepdive.compiler.fifos``."""

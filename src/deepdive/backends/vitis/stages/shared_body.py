@@ -33,6 +33,7 @@ MEMBERS = (
     *("depthwise_route", "window", "depthwise", "depthwise_select"),
     *("project_route", "gather", "project", "pack", "pack_past", "project_select"),
     *("add_route", "add", "add_select"),
+    *("expand_table", "depthwise_table", "project_table"),
 )
 """Of ``deepdive::shared_block``."""
 
@@ -76,6 +77,7 @@ class SharedCode:
     blocks: tuple[tuple[str, list[str]], ...]
     bank: tuple[BankMemory, ...]
     roms: tuple[str, ...]
+    tables: bool
     places: tuple[str, str]
     map_words: tuple[int, int, int]
 
@@ -132,6 +134,7 @@ def _(stage: SharedBody, net: QNet) -> StageCode:
         ),
         bank=() if on_chip else bank(numbers),
         roms=tuple(f"{stage.name}_{name}" for name in numbers.roms) if on_chip else (),
+        tables=bool(numbers.tables),
         places=(literal(numbers.place(0)), literal(numbers.place(len(stage.blocks)))),
         map_words=map_words(stage),
     )
@@ -155,7 +158,10 @@ def _(stage: SharedBody, net: QNet) -> StageCode:
         beats=(),
         constants=(),
         streams=(stage.input.name, stage.output.name),
-        roms=tuple(Rom(f"{stage.name}_{name}", rows) for name, rows in numbers.roms.items()) if on_chip else (),
+        roms=(
+            *(Rom(f"{stage.name}_{name}", rows) for name, rows in (numbers.roms.items() if on_chip else ())),
+            *(Rom(f"{stage.name}_{part}_tables", rows, "np") for part, rows in numbers.tables.items()),
+        ),
         ports=tuple(ports),
         shared=code,
     )

@@ -20,12 +20,14 @@ from deepdive.hardware.stages import (
     SharedBlock,
     SharedBody,
     Stage,
+    Table,
     Window,
 )
 from deepdive.hardware.stages.external import MEMORY_WORD_BYTES
 from deepdive.hardware.stages.shared_block import padded
 from deepdive.hardware.stages.shared_chain import CODE_BITS
 from deepdive.qnet import Add, Conv, FeatureMap, QNet
+from deepdive.qnet import Table as TableNode
 
 PARTS = ("expand", "depthwise", "project")
 CONSTANTS = tuple(f"{part}_{what}" for part in PARTS for what in ("weights", "scales"))
@@ -104,6 +106,23 @@ class SharedNumbers:
         """All blocks' words one after the other, by memory."""
         names = [name for name in CONSTANTS if any(name in mine for mine in self.packed)]
         return {name: np.concatenate([mine[name] for mine in self.packed if name in mine]) for name in names}
+
+    @cached_property
+    def tables(self) -> dict[str, np.ndarray]:
+        """All tables behind each part that has some: uint8 (256 * blocks with the part, 1), codes moved up."""
+        return {
+            part: np.concatenate([self.table(layer.table) for b in self.body.blocks if (layer := getattr(b, part))])
+            for part in self.body.shared.tables
+        }
+
+    def table(self, name: str | None) -> np.ndarray:
+        """The codes behind one layer, uint8 (256, 1): what comes in, where it has no table."""
+        codes = np.arange(256)
+        if name is not None:
+            node, _ = node_of(self.net, name)
+            assert isinstance(node, TableNode)
+            codes[: len(node.values)] = node.values.astype(np.int64) + moved(node.output)
+        return codes.astype(np.uint8)[:, None]
 
     @cached_property
     def images(self) -> list[np.ndarray]:
@@ -209,6 +228,9 @@ class SharedNumbers:
                 **clip(node.output, node.requantize.q_min, node.requantize.q_max),
                 "half_up": node.requantize.rounding == "half_up",
             }
+        if isinstance(stage, Table):
+            part = stage.name.removesuffix("_table")
+            return {"beats": stage.output.beats, "at": 256 * sum(part in p.weights for p in previous)}
         if isinstance(stage, ResidualAdd):
             return self.add(stage, one)
         return {}

@@ -105,7 +105,7 @@ class Region:
         folding = self.body.folding
         assert folding.expand is not None
         end = self.repack("feed", end, folding.memory_lanes, folding.expand.in_lanes)
-        end = self.dense("expand", end, folding.expand)
+        end = self.table("expand", self.dense("expand", end, folding.expand), folding.expand.lanes)
         return self.repack("align", end, folding.expand.lanes, folding.middle_lanes)
 
     def depthwise(self, end: str) -> str:
@@ -128,6 +128,16 @@ class Region:
         self.spec("depthwise", (("input", taps), ("output", beat(lanes))), constants)
         result = self.fifo("depthwise_out", beat(lanes))
         self.put("depthwise", ("windows", result, *self.words("depthwise")), "depthwise", spec="depthwise")
+        return self.table("depthwise", result, lanes)
+
+    def table(self, part: str, end: str, lanes: int) -> str:
+        """What looks codes up behind a part, where a block wants that."""
+        if part not in self.body.shared.tables:
+            return end
+        name = f"{part}_table"
+        self.spec(name, (("input", beat(lanes)), ("output", beat(lanes))))
+        result = self.fifo(f"{name}_out", beat(lanes))
+        self.put("look_up", (end, result, f"{self.body.name}_{part}_tables"), name, spec=name)
         return result
 
     def project(self, end: str) -> str:
@@ -135,7 +145,7 @@ class Region:
         folding = self.body.folding
         assert folding.project is not None
         end = self.repack("gather", end, folding.middle_lanes, folding.project.in_lanes)
-        end = self.dense("project", end, folding.project)
+        end = self.table("project", self.dense("project", end, folding.project), folding.project.lanes)
         return self.repack("pack", end, folding.project.lanes, folding.memory_lanes)
 
     def add(self, end: str) -> str:

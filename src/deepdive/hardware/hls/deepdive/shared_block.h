@@ -89,6 +89,12 @@ struct add_layer {
     bool half_up;
 };
 
+// Behind a part: the row of the block's table, one a code of a byte.
+struct table_layer {
+    int beats;
+    int at;
+};
+
 struct shared_block {
     map_place source;
     map_place target;
@@ -113,6 +119,9 @@ struct shared_block {
     route_layer add_route;
     add_layer add;
     select_layer add_select;
+    table_layer expand_table;
+    table_layer depthwise_table;
+    table_layer project_table;
 };
 
 }  // namespace deepdive
