@@ -1,7 +1,7 @@
 """Simulate whole networks in RTL, random weights and codes, and compare every unit; rows as docs/rtl.md has them.
 
-With ``--synthesise`` count their primitives instead, unit by unit, beside the model's. With ``--paper`` the network that
-the paper's authors published runs on their picture, and its maps are held against theirs. Run from the repository:
+With ``--synthesise`` count their primitives instead, unit by unit, beside the model's. With ``--paper`` the network
+that the paper's authors published runs on their picture, and its maps are held against theirs. Run from the repository:
 ``PYTHONPATH=src:tests python benchmarks/rtl_zoo.py mobilenet_v2_075@160 mobilenet_v2_32 --bits 4``.
 """
 
