@@ -273,7 +273,7 @@ def table_memory(part: str, lanes: int, tables: int) -> Memory:
         name=f"{part}_tables",
         depth=256 * tables,
         width=CODE_BITS,
-        banks=math.ceil(lanes / 2),
+        banks=lanes,
         read_only=True,
         storage="block",
     )
