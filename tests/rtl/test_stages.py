@@ -85,6 +85,8 @@ def cases() -> list[StageCase]:
         dense_case(ConvSpec("dense_imported", 29, (2, 2), (6, 4), weight_zero_point=True), 2, 2, 1),
         dense_case(ConvSpec("dense_linear", 30, (1, 1), (16, 10), bits=(8, 2, 8)), 4, 5, 5, field=18),
         dense_case(ConvSpec("dense_external", 35, (2, 2), (6, 4), bits=(8, 5, 8)), 2, 2, 1, "external"),
+        # 144 words of memory: three bursts, the last one shorter
+        dense_case(ConvSpec("dense_external_bursts", 66, (1, 2), (48, 48)), 4, 4, 4, "external"),
         dense_case(ConvSpec("dense_packed", 36, (3, 2), (6, 8), bits=(8, 4, 8)), 2, 4, 2, field=18),
         dense_case(ConvSpec("dense_packed_odd", 37, (2, 2), (8, 3), bits=(8, 3, 8)), 8, 3, 3, field=18),
         dense_case(ConvSpec("dense_packed_long", 38, (1, 2), (72, 2), bits=(8, 4, 8)), 72, 2, 2, field=18),

@@ -57,7 +57,7 @@ class WeightReader(wiring.Component):
         m = Module()
         words = self.layout.words
         m.submodules.fifo = fifo = StreamFifo(WORD_BITS, READ_AHEAD)
-        how = Transfer.named("pass", 1, words)
+        how = Transfer.named("pass", words, words)
         awake, allowed = Signal(), Signal(name="allowed")
         free = Signal(range(READ_AHEAD + 1), init=READ_AHEAD)
         taken, more = ask(m, self, PORT, "ar", how, self.base, allowed)
