@@ -125,6 +125,7 @@ class Memory(BaseModel):
 def resources_of(depth: int, width: int, banks: int, read_only: bool, storage: Storage) -> Resources:
     """Cost of a memory by its size: a search asks for the same ones over and over."""
     memory = Memory(name="memory", depth=depth, width=width, banks=banks, read_only=read_only, storage=storage)
+    memory = memory.model_copy(update={"storage": memory.style})  # decided once
     return Resources(lut=memory.lut, bram36=memory.bram36, uram=memory.uram)
 
 
@@ -147,9 +148,10 @@ def block_rams(depth: int, width: int) -> tuple[int, int]:
     one that takes fewer block RAMs.
     """
     choices = []
-    for shape_depth, shape_width in BRAM18_SHAPES:
-        rows, (columns, rest) = math.ceil(depth / shape_depth), divmod(width, shape_width)
-        beside = min(math.ceil(depth / d) * math.ceil(rest / w) for d, w in BRAM18_SHAPES)
+    below = [(-(-depth // d), w) for d, w in BRAM18_SHAPES]
+    for rows, shape_width in below:
+        columns, rest = divmod(width, shape_width)
+        beside = min([deep * -(-rest // w) for deep, w in below]) if rest else 0
         count = rows * columns + beside
         choices.append((count * LUTS_PER_BRAM18 + width * joining_luts(rows if rows % 2 else rows // 2), rows, count))
     _, rows, count = min(choices)
