@@ -230,7 +230,7 @@ class SharedNumbers:
             }
         if isinstance(stage, Table):
             part = stage.name.removesuffix("_table")
-            return {"beats": stage.output.beats, "at": 256 * sum(part in p.weights for p in previous)}
+            return {"beats": stage.output.beats, "first": -256 * sum(part in p.weights for p in previous)}
         if isinstance(stage, ResidualAdd):
             return self.add(stage, one)
         return {}

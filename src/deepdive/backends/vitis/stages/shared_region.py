@@ -137,7 +137,7 @@ class Region:
         name = f"{part}_table"
         self.spec(name, (("input", beat(lanes)), ("output", beat(lanes))))
         result = self.fifo(f"{name}_out", beat(lanes))
-        self.put("look_up", (end, result, f"{self.body.name}_{part}_tables"), name, spec=name)
+        self.put("table", (end, result, f"{self.body.name}_{part}_tables"), name, spec=name)
         return result
 
     def project(self, end: str) -> str:

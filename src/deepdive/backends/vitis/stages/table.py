@@ -18,6 +18,6 @@ def _(stage: Table, net: QNet) -> StageCode:
     return code_of(
         stage,
         template="table",
-        constants=integers(beats=stage.input.beats, codes=len(node.values), first=x.q_min),
+        constants=integers(beats=stage.input.beats, first=x.q_min),
         roms=(Rom(f"{stage.name}_codes", node.values.astype(np.uint8)[:, None], "np"),),
     )

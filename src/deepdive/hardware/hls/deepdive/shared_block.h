@@ -89,10 +89,10 @@ struct add_layer {
     bool half_up;
 };
 
-// Behind a part: the row of the block's table, one a code of a byte.
+// Behind a part.
 struct table_layer {
     int beats;
-    int at;
+    int first;
 };
 
 struct shared_block {

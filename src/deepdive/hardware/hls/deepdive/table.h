@@ -1,8 +1,9 @@
 // Table: every code of a beat is looked up at once.
 //
-// The first row is that of the smallest code, `first`.
+// In a shared unit one memory holds the tables of all blocks.
 //
-// Spec: input, output (beats), beats (a frame), codes (rows of the table), first.
+// Spec: input, output (beats). Layer, by default the Spec's own constants: beats (a frame), first (the code that row 0 is for;
+// negative where the block's table begins further down).
 #ifndef DEEPDIVE_TABLE_H
 #define DEEPDIVE_TABLE_H
 
@@ -11,14 +12,14 @@
 namespace deepdive {
 
 // `codes` has one row for each input code; it is read by all lanes in the same cycle.
-template <class Spec>
+template <class Spec, int ROWS, class Layer = Spec>
 void table(hls::stream<typename Spec::input>& input, hls::stream<typename Spec::output>& output,
-           const unsigned char (&codes)[Spec::codes][1], int frames) {
+           const unsigned char (&codes)[ROWS][1], int frames, Layer layer = Layer()) {
 #pragma HLS inline off
     constexpr int lanes = Spec::output::size;
     static_assert(Spec::input::size == lanes, "a table keeps its lanes");
 
-    const long long steps = static_cast<long long>(frames) * Spec::beats;
+    const long long steps = static_cast<long long>(frames) * layer.beats;
 
 steps_of_all_frames:
     for (long long step = 0; step < steps; ++step) {
@@ -30,7 +31,7 @@ steps_of_all_frames:
     look_up_lanes:
         for (int lane = 0; lane < lanes; ++lane) {
 #pragma HLS unroll
-            const int row = static_cast<int>(taken.lane[lane]) - Spec::first;
+            const int row = static_cast<int>(taken.lane[lane]) - layer.first;
             result.lane[lane] = codes[row][0];
         }
         output.write(result);
