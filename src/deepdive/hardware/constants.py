@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from deepdive.hardware.stages import Dense, Depthwise, GlobalAveragePool
-from deepdive.qnet import Add, Conv, FeatureMap, Linear
+from deepdive.qnet import Add, Conv, FeatureMap, Linear, Table
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,3 +113,14 @@ def by_beat(values: np.ndarray, stage: Dense | Depthwise | GlobalAveragePool, *,
     full = np.full(stage.output.channels, fill, dtype=np.int64)
     full[: len(values)] = values
     return full.reshape(stage.output.groups, stage.output.lanes)
+
+
+def table_codes(node: Table | None) -> np.ndarray:
+    """What a shared unit's codes, unsigned bytes, become behind a table, uint8 (256,): themselves where there is none.
+
+    Codes of less than 8 bits take the first rows.
+    """
+    codes = np.arange(256)
+    if node is not None:
+        codes[: len(node.values)] = node.values.astype(np.int64) - node.output.q_min
+    return codes.astype(np.uint8)

@@ -6,6 +6,7 @@ import numpy as np
 from amaranth.hdl import C, Cat, Module, Signal
 
 from deepdive.errors import DeepDiveError
+from deepdive.hardware.constants import table_codes
 from deepdive.hardware.rtl.component import StageComponent
 from deepdive.hardware.rtl.limits import Limits
 from deepdive.hardware.rtl.memories import address_bits, field_bits, read_rom, rom_image
@@ -47,11 +48,8 @@ class SharedTable(StageComponent):
 
 
 def block_codes(name: str | None, net: QNet) -> np.ndarray:
-    """The 256 codes of a table, moved up to unsigned bytes; what comes in, where there is none."""
-    codes = np.arange(1 << CODE_BITS)
-    if name is not None:
-        node = next(node for node in net.nodes if node.name == name)
-        if not isinstance(node, TableNode):
-            raise DeepDiveError(f"'{name}' is no table; compile the network again.")
-        codes[: len(node.values)] = node.values.astype(np.int64) - node.output.q_min
-    return codes
+    """The codes behind one layer, uint8 (256,)."""
+    node = next(node for node in net.nodes if node.name == name) if name else None
+    if not (node is None or isinstance(node, TableNode)):
+        raise DeepDiveError(f"'{name}' is no table; compile the network again.")
+    return table_codes(node)

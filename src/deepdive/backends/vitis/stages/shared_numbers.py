@@ -10,7 +10,7 @@ import numpy as np
 from deepdive.backends.vitis.rom import drop_bits, needed_bits, pack_scales, pack_weights
 from deepdive.backends.vitis.stages.add import ADD_BITS
 from deepdive.backends.vitis.stages.code import node_of
-from deepdive.hardware.constants import add_bias, convolution_scales, dense_weights, depthwise_weights
+from deepdive.hardware.constants import add_bias, convolution_scales, dense_weights, depthwise_weights, table_codes
 from deepdive.hardware.stages import (
     Dense,
     Depthwise,
@@ -116,13 +116,10 @@ class SharedNumbers:
         }
 
     def table(self, name: str | None) -> np.ndarray:
-        """The codes behind one layer, uint8 (256, 1): what comes in, where it has no table."""
-        codes = np.arange(256)
-        if name is not None:
-            node, _ = node_of(self.net, name)
-            assert isinstance(node, TableNode)
-            codes[: len(node.values)] = node.values.astype(np.int64) + moved(node.output)
-        return codes.astype(np.uint8)[:, None]
+        """The codes behind one layer, uint8 (256, 1)."""
+        node = node_of(self.net, name)[0] if name else None
+        assert node is None or isinstance(node, TableNode)
+        return table_codes(node)[:, None]
 
     @cached_property
     def images(self) -> list[np.ndarray]:
