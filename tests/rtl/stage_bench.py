@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deepdive.hardware.rtl.shared_ports import external_memories
+from deepdive.hardware.rtl.memory_ports import external_memories
 from deepdive.hardware.stages import Stage
 from deepdive.simulation.bench import MemoryPort, Run, run_bench
 

@@ -11,7 +11,7 @@ from deepdive.backends.verilog import FILE_LIST, write_project
 from deepdive.compiler.shared import Sharing
 from deepdive.hardware.boards import load_board
 from deepdive.hardware.rtl.accelerator import register_map
-from deepdive.hardware.rtl.shared_ports import map_places
+from deepdive.hardware.rtl.memory_ports import map_places
 from deepdive.hardware.stages import SharedBody
 from deepdive.hardware.stream import Stream
 from deepdive.simulation.bench import (

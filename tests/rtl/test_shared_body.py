@@ -17,7 +17,7 @@ from deepdive.hardware.rtl.build import stage_component
 from deepdive.hardware.rtl.component import StageComponent
 from deepdive.hardware.rtl.mac_column import MacColumn
 from deepdive.hardware.rtl.memories import MEMORY_MODULES, memory_module
-from deepdive.hardware.rtl.shared_ports import external_memories
+from deepdive.hardware.rtl.memory_ports import external_memories
 from deepdive.hardware.stages import PointwiseFolding, SharedBody, SharedFolding
 from deepdive.hardware.units import Unit
 from deepdive.qnet import QNet

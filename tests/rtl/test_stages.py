@@ -11,7 +11,7 @@ from deepdive.backends.verilog.emit import emit
 from deepdive.hardware.rtl.dense import DenseComponent
 from deepdive.hardware.rtl.mac_column import MacColumn
 from deepdive.hardware.rtl.memories import MEMORY_MODULES, memory_module
-from deepdive.hardware.rtl.shared_ports import external_memories
+from deepdive.hardware.rtl.memory_ports import external_memories
 from deepdive.hardware.rtl.weight_reader import memory_image
 from deepdive.qnet import FeatureMap
 from deepdive.simulation.bench import (

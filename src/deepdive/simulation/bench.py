@@ -12,7 +12,7 @@ import numpy as np
 
 from deepdive.errors import DeepDiveError
 from deepdive.hardware.rtl.axi import ADDRESS_BITS
-from deepdive.hardware.rtl.shared_ports import ExternalMemory
+from deepdive.hardware.rtl.memory_ports import ExternalMemory
 from deepdive.hardware.stream import Stream
 from deepdive.simulation.waveform import Waveform
 

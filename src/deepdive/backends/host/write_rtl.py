@@ -10,7 +10,7 @@ from deepdive.backends.verilog.vivado import CORE
 from deepdive.compiler.design import Design
 from deepdive.files import write_bytes
 from deepdive.hardware.rtl.accelerator import register_map
-from deepdive.hardware.rtl.shared_ports import external_memories
+from deepdive.hardware.rtl.memory_ports import external_memories
 from deepdive.hardware.rtl.status import MAGIC
 from deepdive.qnet import QNet
 

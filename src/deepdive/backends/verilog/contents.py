@@ -16,6 +16,5 @@ def memory_contents(stage: Stage, net: QNet) -> dict[str, bytes]:
     if isinstance(stage, Dense) and stage.weights == "external":
         node = next(node for node in net.nodes if node.name == stage.node)
         assert isinstance(node, Conv | Linear)
-        words, _ = weight_words(stage, node if isinstance(node, Conv) else node.as_conv())
-        return {f"{stage.name}_weights": memory_image(words)}
+        return {f"{stage.name}_weights": memory_image(weight_words(stage, node)[0])}
     return {}

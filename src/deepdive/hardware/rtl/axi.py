@@ -9,6 +9,9 @@ from amaranth.lib.wiring import In, Member, Out
 
 from deepdive.hardware.rtl.transfer import Beats, Transfer
 
+PORT = "axi"
+"""What the ports of a master inside a stage begin with."""
+
 ADDRESS_BITS = 40
 """Bytes that the masters reach: those of the high-performance ports of a Zynq UltraScale+ (UG1085)."""
 PAGE_BYTES = 4096
@@ -70,10 +73,10 @@ def failing(m: Module, ports: Any, channel: str, taken: Value) -> None:
     m.d.sync += failed.eq(Cat(taken & (response == error) for error in (SLAVE_ERROR, DECODE_ERROR)))
 
 
-def hand_through(m: Module, outer: Any, outside: str, inner: Any, inside: str) -> None:
-    """Connect the ports of a master that reads, those of `inner` that begin with `inside`, to those of `outer`."""
-    for name, member in read_members("", 8).items():
-        one, other = getattr(outer, f"{outside}{name[1:]}"), getattr(inner, f"{inside}{name[1:]}")
+def hand_through(m: Module, outer: Any, master: str, inner: Any) -> None:
+    """Connect the ports of `inner`, a master that reads, to those of `outer` for the master of that name."""
+    for name, member in read_members(PORT, 8).items():
+        one, other = getattr(outer, f"{master}{name.removeprefix(PORT)}"), getattr(inner, name)
         m.d.comb += other.eq(one) if member.flow == In else one.eq(other)
 
 

@@ -14,13 +14,13 @@ from deepdive.hardware.rtl.counters import counter, delayed, next_until
 from deepdive.hardware.rtl.limits import Limits
 from deepdive.hardware.rtl.mac_column import MacShape
 from deepdive.hardware.rtl.memories import RomImage, add_ram, address_bits, field_bits, read_rom, rom_image, signed_bits
+from deepdive.hardware.rtl.memory_ports import memory_members
 from deepdive.hardware.rtl.requantizer import Accumulators, RequantizerComponent, Rescaling
-from deepdive.hardware.rtl.shared_ports import memory_members
-from deepdive.hardware.rtl.weight_reader import PORT, WeightReader
+from deepdive.hardware.rtl.weight_reader import WeightReader
 from deepdive.hardware.stages.dense import Dense
 from deepdive.hardware.stages.external import ExternalWords
 from deepdive.qnet.feature_map import FeatureMap
-from deepdive.qnet.ops import Conv
+from deepdive.qnet.ops import Conv, Linear
 
 
 def dense_limits(stage: Dense) -> dict[str, int]:
@@ -32,7 +32,7 @@ def dense_limits(stage: Dense) -> dict[str, int]:
     }
 
 
-def weight_words(stage: Dense, node: Conv) -> tuple[np.ndarray, int]:
+def weight_words(stage: Dense, node: Conv | Linear) -> tuple[np.ndarray, int]:
     """The weights of a pixel, a row a step: uint8 (steps, width) of zeros and ones; and the bits of each of them."""
     words = dense_weights(stage, node).transpose(0, 2, 1)  # (step, column, operand)
     bits = max(stage.weight_bits, signed_bits(words))
@@ -104,7 +104,7 @@ class DenseComponent(StageComponent):
         ]
         if self.reader:
             m.submodules.reader = reader = self.reader
-            hand_through(m, self, f"{self.image.name}_", reader, f"{PORT}_")
+            hand_through(m, self, self.image.name, reader)
             m.d.comb += [
                 reader.base.eq(getattr(self, f"{self.image.name}_base")),
                 reader.awake.eq(self.input0.valid),

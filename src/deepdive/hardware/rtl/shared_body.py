@@ -13,11 +13,11 @@ from deepdive.hardware.rtl.component import StageComponent, connect
 from deepdive.hardware.rtl.counters import counter
 from deepdive.hardware.rtl.limits import Limits
 from deepdive.hardware.rtl.memories import RamPorts, RomImage, add_ram, address_bits, read_rom, rom_image
+from deepdive.hardware.rtl.memory_ports import map_places, memory_members
 from deepdive.hardware.rtl.shared_datapath import SharedDatapath
 from deepdive.hardware.rtl.shared_maps import read_map, write_map
-from deepdive.hardware.rtl.shared_ports import map_places, memory_members
 from deepdive.hardware.rtl.shared_repack import SharedRepack, repack_limits
-from deepdive.hardware.rtl.shared_weights import PORT, SharedWeights
+from deepdive.hardware.rtl.shared_weights import SharedWeights
 from deepdive.hardware.rtl.transfer import Beats, Transfer
 from deepdive.hardware.stages import Repack, SharedBody
 from deepdive.hardware.stages.shared_block import padded
@@ -253,7 +253,7 @@ class SharedBodyComponent(StageComponent):
         assert loader
         m.submodules.weights = loader
         m.d.comb += [loader.base.eq(getattr(self, f"{name}_base")), loader.awake.eq(self.input0.valid)]
-        hand_through(m, self, f"{name}_", loader, f"{PORT}_")
+        hand_through(m, self, name, loader)
         for store in loader.stores:
             part = store.name.split("_")[0]
             m.d.comb += [

@@ -9,18 +9,15 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Member, Out
 
 from deepdive.hardware.memory import Memory
-from deepdive.hardware.rtl.axi import ADDRESS_BITS, read_members, read_memory
+from deepdive.hardware.rtl.axi import ADDRESS_BITS, PORT, read_members, read_memory
 from deepdive.hardware.rtl.counters import counter, next_until
 from deepdive.hardware.rtl.limits import Limit, Limits
 from deepdive.hardware.rtl.memories import RomImage, add_ram, address_bits, read_rom, rom_image
 from deepdive.hardware.rtl.shared_layers import Layers
 from deepdive.hardware.rtl.transfer import Transfer
 from deepdive.hardware.stages import SharedBody
-from deepdive.hardware.stages.external import MEMORY_WORD_BYTES
+from deepdive.hardware.stages.external import WORD_BITS
 from deepdive.hardware.stages.shared_body import SCALE_BITS
-
-WORD = 8 * MEMORY_WORD_BYTES
-PORT = "axi"
 
 
 def container_bits(weight_bits: int) -> int:
@@ -53,7 +50,7 @@ class Store:
     @property
     def parts(self) -> int:
         """Memory words of a row."""
-        return -(-self.row_bits // WORD)
+        return -(-self.row_bits // WORD_BITS)
 
     @property
     def width(self) -> int:
@@ -114,7 +111,7 @@ class SharedWeights(wiring.Component):
             "base": In(ADDRESS_BITS),
             "loaded": Out(1),
             "done": In(1),
-            **read_members(PORT, WORD),
+            **read_members(PORT, WORD_BITS),
         }
         for store in self.stores:
             members |= {
@@ -186,7 +183,7 @@ class SharedWeights(wiring.Component):
         """Memory words to rows, one store after the other."""
         beats = read_memory(m, self, PORT, self.base, how)
         most = max(store.parts for store in self.stores)
-        waiting = Signal(max(most - 1, 1) * WORD, reset_less=True)
+        waiting = Signal(max(most - 1, 1) * WORD_BITS, reset_less=True)
         whole = Cat(waiting, beats.payload) if most > 1 else Cat(beats.payload)
         which, part = counter(len(self.stores), "store"), counter(most, "part")
         row = counter(max(max(store.rows) for store in self.stores), "row")
@@ -201,13 +198,13 @@ class SharedWeights(wiring.Component):
         take, stored, storing = Signal(name="take"), Signal(name="stored"), Signal(name="storing")
         m.d.comb += [beats.ready.eq(used), take.eq(beats.valid & used), stored.eq(take & (part == last_part))]
         # A row waits a cycle in a register: the multiplexers in front of the memories are wide.
-        held = Signal(most * WORD, name="held", reset_less=True)
+        held = Signal(most * WORD_BITS, name="held", reset_less=True)
         held_store, held_row = Signal.like(which, name="held_store"), Signal.like(row, name="held_row")
         m.d.sync += storing.eq(stored)
         with m.If(take):
             m.d.sync += part.eq(next_until(part, last_part))
             if most > 1:
-                m.d.sync += waiting.eq(whole[WORD:])
+                m.d.sync += waiting.eq(whole[WORD_BITS:])
         with m.If(stored):
             m.d.sync += [row.eq(next_until(row, last_row)), held.eq(whole), held_store.eq(which), held_row.eq(row)]
         with m.If((stored & (row == last_row)) | (~used & (how.busy | beats.valid))):
@@ -219,13 +216,13 @@ class SharedWeights(wiring.Component):
     def _memories(self, m: Module, held: Held, fill: Signal, use: Signal) -> None:
         """The memories, both buffers in one, one behind the other."""
         buffers = self.stage.weight_buffers
-        most = len(held.words) // WORD
+        most = len(held.words) // WORD_BITS
         for index, store in enumerate(self.stores):
             depth = max(store.rows)
             # In what the contract counts for a buffer: one memory of both might go elsewhere.
             kind = next(memory for memory in self.stage.memories if memory.name == store.name).style
             ram = add_ram(m, Memory(name=store.name, depth=buffers * depth, width=store.width, storage=kind))
-            row = held.words[(most - store.parts) * WORD :]
+            row = held.words[(most - store.parts) * WORD_BITS :]
             m.d.comb += [
                 ram.write_enable.eq(held.now & (held.store == index)),
                 ram.write_address.eq(held.row + Mux(fill, depth, 0)),

@@ -13,7 +13,7 @@ from deepdive.hardware.rtl.component import connect
 from deepdive.hardware.rtl.fifo import StreamFifo
 from deepdive.hardware.rtl.mac_column import MacShape
 from deepdive.hardware.rtl.memories import RomImage
-from deepdive.hardware.rtl.shared_ports import ExternalMemory, external_memories, memory_members
+from deepdive.hardware.rtl.memory_ports import ExternalMemory, external_memories, memory_members
 from deepdive.hardware.stream import Stream
 from deepdive.hardware.units import Unit
 from deepdive.qnet import QNet
@@ -30,8 +30,8 @@ class UnitComponent(wiring.Component):
 
     def __init__(self, unit: Unit, net: QNet) -> None:
         members = {"input": In(beat(unit.input)), "output": Out(beat(unit.output))}
-        self.memories = unit_memories(unit)
-        members |= {name: member for memory in self.memories for name, member in memory.members().items()}
+        for stage in unit.stages:
+            members |= memory_members(stage)
         super().__init__(members)
         self.unit = unit
         self.stages = {stage.name: stage_component(stage, net) for stage in unit.stages}

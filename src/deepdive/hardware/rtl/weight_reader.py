@@ -7,23 +7,19 @@ from amaranth.hdl import Cat, Module, Signal, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from deepdive.hardware.rtl.axi import ADDRESS_BITS, ask, burst_beats, failing, read_members
+from deepdive.hardware.rtl.axi import ADDRESS_BITS, PORT, ask, burst_beats, failing, read_members
 from deepdive.hardware.rtl.counters import counter, next_in
 from deepdive.hardware.rtl.fifo import StreamFifo
 from deepdive.hardware.rtl.transfer import Transfer
 from deepdive.hardware.stages.external import READ_AHEAD, WORD_BITS, ExternalWords
-
-PORT = "axi"
 
 
 def memory_image(bits: np.ndarray) -> bytes:
     """What the memory holds, of weight words uint8 (steps, width) of zeros and ones, the lowest bit first."""
     steps, width = bits.shape
     layout = ExternalWords(steps, width)
-    rows = np.zeros((layout.words // layout.parts, layout.parts * WORD_BITS), np.uint8)
-    for step, word in enumerate(bits):
-        row, place = divmod(step, layout.together)
-        rows[row, place * width : (place + 1) * width] = word
+    rows = np.pad(bits, ((0, -steps % layout.together), (0, 0))).reshape(-1, layout.together * width)
+    rows = np.pad(rows, ((0, 0), (0, layout.parts * WORD_BITS - rows.shape[1])))
     return np.packbits(rows, axis=1, bitorder="little").tobytes()
 
 
