@@ -74,7 +74,7 @@ class Design(BaseModel):
     @property
     def resources(self) -> Resources:
         """What all units occupy. The processing system's DMA engine and interconnect are not counted."""
-        return sum((unit.resources for unit in self.units), Resources())
+        return Resources.total(unit.resources for unit in self.units)
 
     @property
     def macs(self) -> int:

@@ -141,10 +141,10 @@ def scheduled(units: Sequence[Unit], frames: int, pipeline: int) -> tuple[list[N
     back = [min((writer[s.name] for s in stage.inputs if s.name in writer), default=0) for stage in stages]
     at, left = 0, max(PASSES, EVENTS // sum(times.sizes.values())) * len(nodes)
     while at < len(nodes) and left:
-        if nodes[at].update():
-            at, left = back[at], left - 1
-        else:
+        if not nodes[at].update():
             at += 1
+            continue
+        at, left = back[at], left - 1
         if times.last > most:
             raise CheckFailed("The pipeline stands still: a FIFO is too shallow, and stages wait for each other.")
     if not left:

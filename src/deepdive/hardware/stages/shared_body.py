@@ -234,7 +234,7 @@ class SharedBody(Pipe):
         return (*found.values(), *tables, *(self.map_memories() if self.maps == "on_chip" else ()))
 
     def table_memories(self) -> tuple[Memory, ...]:
-        """All blocks' tables behind each part, on chip: two lanes read one copy."""
+        """All blocks' tables behind each part, on chip."""
         lanes = {"depthwise": self.folding.middle_lanes}
         lanes |= {n: how.lanes for n in ("expand", "project") if (how := getattr(self.folding, n))}
         rows = {part: sum(bool(getattr(block, part)) for block in self.blocks) for part in self.shared.tables}
@@ -268,7 +268,7 @@ class SharedBody(Pipe):
 
 
 def table_memory(part: str, lanes: int, tables: int) -> Memory:
-    """Tables of 256 codes each, every lane with an address of its own."""
+    """Tables of 256 codes each, a copy a lane: each has an address of its own."""
     return Memory(
         name=f"{part}_tables",
         depth=256 * tables,
