@@ -15,6 +15,7 @@ from deepdive.compiler.budget import KINDS, Budget, excess, usage
 from deepdive.compiler.build import build_units
 from deepdive.compiler.compile import compile
 from deepdive.compiler.design import Design
+from deepdive.compiler.fifos import likely_rooms
 from deepdive.compiler.folding import Folder, Site
 from deepdive.compiler.partition import partition
 from deepdive.compiler.plan import JOINS, Way
@@ -214,7 +215,7 @@ def test_costs_of_the_search_are_those_of_the_units() -> None:
     plans = partition(net)
     folder = Folder(plans, Site(load_board("zcu102"), 250, Budget()), 256, 4096)
     prices = np.array([1e-3, 1e-5, 1e-6, 1e-3, 0, 0])
-    folding = folder.search.cheapest(Question(1024, prices, folder.skips(1024)))
+    folding = folder.search.cheapest(Question(1024, prices, likely_rooms(folder.operations, 1024)))
     assert folding is not None
     assert all(isinstance(choice, Choice) for choice in folding.choices)
     used = usage(build_units(folder.plans, folding.choices))

@@ -146,6 +146,16 @@ def rooms(operations: Sequence[Operation], groups: Groups) -> dict[str, Room]:
     return {name: Room(early.get(name, 0), skipped.get(name, 0)) for name in {*skipped, *early}}
 
 
+def likely_rooms(operations: Sequence[Operation], interval: int) -> dict[str, Room]:
+    """The same with every edge as narrow as a frame interval allows: close to what will be needed."""
+
+    def groups(edge: Edge) -> int:
+        pixels = edge.height * edge.width
+        return next((edge.groups(way) for way in edge.ways if pixels * edge.groups(way) <= interval), 1)
+
+    return rooms(operations, groups)
+
+
 def early_pixels(operations: Sequence[Operation], groups: Groups | None = None) -> dict[str, int]:
     """Pixels that a strided window gives too early, for the edges where they wait.
 

@@ -16,11 +16,11 @@ import numpy as np
 
 from deepdive.compiler.budget import KINDS, Budget, excess, usage
 from deepdive.compiler.build import build_units, skip_rooms
-from deepdive.compiler.fifos import Room, early_pixels, rooms
+from deepdive.compiler.fifos import Room, early_pixels, likely_rooms
 from deepdive.compiler.options import LIGHT_PAIR_BITS, Catalogue, Limits, vector
 from deepdive.compiler.padding import padded
 from deepdive.compiler.placement import place
-from deepdive.compiler.plan import DENSE, Edge, Operation, UnitPlan
+from deepdive.compiler.plan import DENSE, Operation, UnitPlan
 from deepdive.compiler.search import Folding, Question, Search
 from deepdive.compiler.ultra import in_ultra, moves
 from deepdive.hardware.boards import Board
@@ -141,7 +141,7 @@ class Folder:
     ) -> tuple[Unit, ...] | None:
         """Units that fit with these weights in external memory and at most `luts` LUTs of weights."""
         limit = np.array([max(limits[kind], 1e-6) for kind in KINDS])
-        skips = self.skips(interval)
+        skips = likely_rooms(self.operations, interval)
         shares = START / START.sum()
         for round_ in range(ROUNDS):
             folding = self.search.cheapest(Question(interval, shares / limit, skips, external))
@@ -170,15 +170,6 @@ class Folder:
         freed = [np.subtract(vector(after.resources), vector(before.resources)) for before, after in moved]
         return Folding(folding.choices, folding.costs + np.sum(freed, axis=0)) if freed else folding
 
-    def skips(self, interval: int) -> dict[str, Room]:
-        """Room of the skip FIFOs with every edge as narrow as the interval allows: close to what will be needed."""
-
-        def groups(edge: Edge) -> int:
-            pixels = edge.height * edge.width
-            return next((edge.groups(way) for way in edge.ways if pixels * edge.groups(way) <= interval), 1)
-
-        return rooms(self.operations, groups)
-
     def least(self, interval: int, kinds: Sequence[str] = KINDS) -> dict[str, float]:
         """The least of each kind that any folding of the interval takes, each for itself.
 
@@ -192,7 +183,9 @@ class Folder:
             prices = np.full(len(KINDS), 1e-12)
             prices[index] = 1.0
             external = frozenset(self.movable(interval, limits)) if kind == "bram36" else frozenset()
-            folding = self.search.cheapest(Question(interval, prices, self.skips(interval), external))
+            folding = self.search.cheapest(
+                Question(interval, prices, likely_rooms(self.operations, interval), external)
+            )
             if folding is not None and kind == "bram36":
                 folding = place(self.lightened(folding, limits["uram"]), self.operations, limit, limits["lut"])
             found[kind] = math.inf if folding is None else float(folding.costs[index])

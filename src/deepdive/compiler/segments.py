@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 
 from deepdive.compiler.budget import KINDS
-from deepdive.compiler.fifos import Room, early_pixels
+from deepdive.compiler.fifos import Room, early_pixels, likely_rooms
 from deepdive.compiler.folding import SPAN, START, STEEP, Site
 from deepdive.compiler.options import Catalogue, Limits
 from deepdive.compiler.pieces import Piece, pieces, streamed
@@ -146,8 +146,9 @@ class Segments:
             for position, operation in enumerate(one.operations)
             if operation.kind in DENSE and operation.outputs[0].height * operation.outputs[0].width == 1
         )
+        skips = likely_rooms(one.operations, int(interval))
         found = [
-            one.cheapest(Question(int(interval), row, {}, external))
+            one.cheapest(Question(int(interval), row, skips, external))
             for row in self.prices(interval)[[0, 1, 3]]
             for external in dict.fromkeys([frozenset[int](), outside])
         ]
