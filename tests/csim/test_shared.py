@@ -35,6 +35,8 @@ WIDE = SharedFolding(
 MIXED = (Block(6), Block(10, kernel=5, stride=2), Block(10, expand=1), Block(10, expand=3))
 TABLES = (Block(6, tables=True), Block(10, kernel=5, stride=2), Block(10, expand=1, tables=True), Block(10, expand=3))
 SAME = (Block(6), Block(6))
+# Squeeze-excite in the first block, in one with a stride, in one without expansion, and not in the last.
+SQUEEZED = (Block(6, squeeze=3, tables=True), Block(10, 4, 5, 2, squeeze=4), Block(10, 1, squeeze=2), Block(10))
 
 CASES: dict[str, tuple[tuple[Block, ...], list[tuple[int, Sharing]], int]] = {
     "all outside": (MIXED, [(4, Sharing(FOLDING, batch=2))], 3),
@@ -48,6 +50,9 @@ CASES: dict[str, tuple[tuple[Block, ...], list[tuple[int, Sharing]], int]] = {
     "every block has every part": (SAME, [(2, Sharing(FOLDING, batch=4))], 5),
     "one block alone": (SAME, [(1, Sharing(FOLDING)), (1, Sharing(FOLDING, maps="on_chip"))], 2),
     "two units": (MIXED, [(2, Sharing(FOLDING, batch=3)), (2, Sharing(WIDE, weights="on_chip", batch=2))], 4),
+    "squeezed outside": (SQUEEZED, [(4, Sharing(FOLDING, batch=2))], 3),
+    "squeezed inside": (SQUEEZED, [(4, Sharing(WIDE, maps="on_chip", weights="on_chip", batch=2))], 4),
+    "one squeezed block alone": (SQUEEZED, [(1, Sharing(FOLDING, maps="on_chip")), (2, Sharing(WIDE))], 2),
     "shared, then streamed": (MIXED, [(2, Sharing(FOLDING))], 2),
 }
 
@@ -63,7 +68,7 @@ def test_every_unit_equals_the_reference(tmp_path: Path, bits: int) -> None:
         cases.append(Case(net, design, random_codes(net, frames, seed=index), frames_a_call=3))
     check_cases(cases, tmp_path)
     compared = [check_maps_between_blocks(case, tmp_path / f"case{index}") for index, case in enumerate(cases)]
-    assert sum(compared) == 22
+    assert sum(compared) == 36
 
 
 def check_maps_between_blocks(case: Case, folder: Path) -> int:
@@ -79,12 +84,13 @@ def check_maps_between_blocks(case: Case, folder: Path) -> int:
             memory = np.fromfile(folder / f"{unit.name}_{stage.name}_maps.bin", dtype=np.uint8)
             call = (len(case.images) - 1) % case.frames_a_call + 1
             frames = (call - 1) % stage.batch + 1
-            for index, block in enumerate(stage.blocks[1:], start=1):
+            for index in range(1, len(stage.blocks)):
                 codes = wanted[stage.blocks[index - 1].nodes[-1]][-frames:]
-                start, words = numbers.maps_at[index] * stage.folding.memory_lanes, stage.words(block.shape)
+                shape = height, width, channels = stage.map_shapes[index]
+                start, words = numbers.maps_at[index] * stage.folding.memory_lanes, stage.words(shape)
                 size = words * stage.folding.memory_lanes
-                found = memory[start : start + frames * size].reshape(frames, block.height, block.width, -1)
+                found = memory[start : start + frames * size].reshape(frames, height, width, -1)
                 low = case.net.maps[stage.blocks[index - 1].nodes[-1]].q_min
-                assert np.array_equal(found[..., : block.channels].astype(np.int16) + low, codes)
+                assert np.array_equal(found[..., :channels].astype(np.int16) + low, codes.reshape(-1, *shape))
                 compared += 1
     return compared

@@ -11,7 +11,6 @@ from deepdive.backends.verilog import FILE_LIST, write_project
 from deepdive.compiler.shared import Sharing
 from deepdive.hardware.boards import load_board
 from deepdive.hardware.rtl.accelerator import register_map
-from deepdive.hardware.rtl.memory_ports import map_places
 from deepdive.hardware.stages import SharedBody
 from deepdive.hardware.stream import Stream
 from deepdive.simulation.bench import (
@@ -49,7 +48,7 @@ def test_errors_of_memory_show_in_the_status(tmp_path: Path) -> None:
 
     plain = accelerator(design)
     # The last word of the weights fails, and so does the map that blocks write and the ends' master reads.
-    faulty = {"weights": stage.weight_words(stage.blocks[0]) - 1, "maps": map_places(stage)[-2]}
+    faulty = {"weights": stage.weight_words(stage.blocks[0]) - 1, "maps": stage.map_places[-2]}
     memories = tuple(replace(memory, faulty=faulty[memory.name.split("_")[-1]]) for memory in plain.memories)
     asks = Port("asks", ADDRESS, "s_axi_araddr", "s_axi_arvalid", "s_axi_arready", repeat=True)
     answers = Port("answers", WORD, "s_axi_rdata", "s_axi_rvalid", "s_axi_rready")

@@ -56,6 +56,8 @@ WIDE = SharedFolding(
     fabric=True,
 )
 
+WIDE_MIDDLE = SMALL.model_copy(update={"middle_lanes": 8})
+
 
 @dataclass(frozen=True)
 class Case:
@@ -98,6 +100,9 @@ FOUR_BITS = Numbers(bits=4, weight_bits=4)
 KERNELS = Separable(14, 9, (4, 5), (Block(7, 3, 5, 2), Block(7, 2), Block(9, 1, 5)))
 MIXED = Separable(12, 10, (4, 6), (Block(6), Block(10, 3, 5, 2), Block(10, 1), Block(10, 3)))
 TABLES = Separable(12, 10, (4, 6), (Block(6, tables=True), Block(10, 3, 5, 2), Block(10, 1, tables=True), Block(10, 3)))
+SQUEEZED = Separable(
+    12, 10, (4, 6), (Block(6, squeeze=3, tables=True), Block(8, 3, 5, 2, squeeze=4), Block(8, 1, squeeze=2), Block(8))
+)
 NIBBLES = Separable(
     8, 12, (4, 6), (Block(6, 2), Block(10, 3), Block(10)), activations=Numbers(weight_bits=4, signed=True)
 )
@@ -124,6 +129,10 @@ def cases() -> list[Case]:
             inside(SMALL, 2),
             6,
         ),
+        Case("squeezed", SQUEEZED, inside(SMALL, 2), 12),
+        Case("squeezed_alone", Separable(8, 8, (4, 4), (Block(4, 1, squeeze=2),)), inside(SMALL), 13),
+        Case("squeezed_outside", SQUEEZED, Sharing(SMALL, batch=2), 14),
+        Case("squeezed_between", SQUEEZED, Sharing(WIDE_MIDDLE, maps="on_chip", weight_buffers=1), 15),
         Case("all_outside", TABLES, Sharing(SMALL, batch=2), 8),
         Case("one_buffer", MIXED, Sharing(WIDE, maps="on_chip", weight_buffers=1), 9),
         Case("maps_outside", NIBBLES, Sharing(SMALL, weights="on_chip", batch=3), 10),

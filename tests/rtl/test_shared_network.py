@@ -21,7 +21,7 @@ from rtl.test_shared_body import SMALL
 from shared_designs import shared_design
 
 FRAMES = 5
-BLOCKS = (Block(6), Block(10, kernel=5, stride=2), Block(10, expand=1), Block(10, expand=3))
+BLOCKS = (Block(6), Block(10, 4, 5, 2, squeeze=4), Block(10, expand=1), Block(10, 3, squeeze=3, tables=True))
 
 
 @pytest.fixture(scope="module", params=["on_chip", "external"])

@@ -61,9 +61,10 @@ def drawn_foldings(count: int) -> Foldings:
 
 @pytest.mark.parametrize("frames", [1, 3])
 def test_cycles_of_many_foldings_are_those_of_each(frames: int) -> None:
-    """Strides, residual adds, both filters' sizes in a window of 5 x 5, a lone pointwise layer, no expansion."""
+    """Strides, residual adds, filters of both sizes in a 5 x 5 window, lone pointwise layers, squeeze-excite."""
     plans = partition(inverted_residuals(LITE0, resolution=64, weight_bits=4))
     parts = [piece.plan for piece in pieces(plans) if piece.shareable]
+    parts += bodies(residual_network(Block(8, squeeze=24), Block(24, kernel=5, stride=2, squeeze=24)))
     blocks = [block for plan in parts for block in blocks_of(plan.operations)]
     foldings, shared = drawn_foldings(24), Common((5, 5), ((3, 3), (5, 5)), 4, 4, 4, 27)
     finite = 0
@@ -163,9 +164,9 @@ def shared_blocks_of(design: Design) -> list[str]:
 @pytest.mark.parametrize("sharing", ["always", "auto"])
 def test_a_design_is_as_fast_as_its_simulation(sharing: str) -> None:
     net = residual_network(
-        Block(8), Block(12, stride=2), Block(12), Block(16, kernel=5, stride=2), Block(16, expand=1, tables=True)
+        Block(8), Block(12, stride=2), Block(12), Block(16, 4, 5, 2, squeeze=8), Block(16, expand=1, tables=True)
     )
-    for board in (board_with(dsp=30, lut=20_000), board_with(dsp=50, lut=30_000)):
+    for board in (board_with(dsp=40, lut=20_000), board_with(dsp=50, lut=30_000)):
         design = compile(net, board=board, sharing=sharing)  # type: ignore[arg-type]
         check(net, design)
         assert shared_blocks_of(design)

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from deepdive.compiler.plan import Edge, Operation, UnitPlan, Way
 from deepdive.errors import UnsupportedLayer
 from deepdive.hardware.stages import Repack, SharedBlock, SharedBody, SharedFolding
-from deepdive.hardware.stages.shared_block import SharedDepthwise, SharedPointwise
+from deepdive.hardware.stages.shared_block import SharedDepthwise, SharedLayer, SharedPointwise
 from deepdive.hardware.stream import Stream
 from deepdive.hardware.units import Unit
 
-PARTS = {"fork", "pointwise", "table", "window", "depthwise", "add"}
-"""Kinds of the operations that a shared body computes."""
 Role = Literal["expand", "project"]
+ONE_FACTOR = {"global_avg_pool": "pool", "channel_scale": "scale"}
+"""Operations with one mult and shift for all channels, and what a block calls them."""
 
 
 @dataclass(frozen=True)
@@ -111,12 +111,15 @@ def placed(block: SharedBlock, lone: Role) -> SharedBlock:
 
 
 def blocks_of(operations: Sequence[Operation]) -> tuple[SharedBlock, ...]:
-    """Blocks as long as they get: a residual add, or else a second pointwise or depthwise layer ends one."""
+    """Blocks as long as they get: a residual add, or else a second pointwise or depthwise layer ends one.
+
+    One with squeeze-excite is three.
+    """
     blocks: list[SharedBlock] = []
     rest = list(operations)
     while rest:
         taken = next_block(rest)
-        blocks.append(described(rest[:taken]))
+        blocks += excited(rest[:taken])
         del rest[:taken]
     return tuple(blocks)
 
@@ -128,7 +131,8 @@ def next_block(operations: Sequence[Operation]) -> int:
     expanded = behind(kinds, at, "pointwise")
     if kinds[expanded : expanded + 2] == ["window", "depthwise"]:
         at = behind(kinds, expanded, "window", "depthwise")
-    at = behind(kinds, at, "pointwise")
+    excited = behind_branch(operations, at)
+    at = excited if excited > at else behind(kinds, at, "pointwise")
     if kinds[0] == "fork":
         at += 1
         if at > len(kinds) or kinds[at - 1] != "add":
@@ -136,6 +140,23 @@ def next_block(operations: Sequence[Operation]) -> int:
     if at == 0:
         refuse(operations[0])
     return at
+
+
+POINTWISE = ("pointwise", "linear")
+"""On a map of one pixel they are the same."""
+
+
+def behind_branch(operations: Sequence[Operation], at: int) -> int:
+    """The place behind a squeeze-excite, if it begins at `at`; else `at`. A pointwise layer must come next."""
+    kinds = ["pointwise" if operation.kind in POINTWISE else operation.kind for operation in operations]
+    if kinds[at : at + 2] != ["fork", "global_avg_pool"]:
+        return at
+    end = at + 2
+    for kind in ("pointwise", "pointwise", "channel_scale", "pointwise"):
+        if kinds[end : end + 1] != [kind]:
+            refuse(operations[min(end, len(operations) - 1)])
+        end = behind(kinds, end, kind) if kind == "pointwise" else end + 1
+    return end
 
 
 def behind(kinds: Sequence[str], at: int, *part: str) -> int:
@@ -150,8 +171,23 @@ def refuse(operation: Operation) -> None:
     """Say which operation no shared body computes."""
     raise UnsupportedLayer(
         f"Stage '{operation.name}' ({operation.kind}) cannot be part of a shared body; those compute pointwise and "
-        "depthwise layers, tables behind them, and a residual add around them. Let it stay streamed."
+        "depthwise layers, tables behind them, squeeze-excite between them, and a residual add around them. "
+        "Let it stay streamed."
     )
+
+
+def excited(operations: Sequence[Operation]) -> Iterator[SharedBlock]:
+    """The blocks out of the operations that `next_block` takes."""
+    kinds = [operation.kind for operation in operations]
+    if "global_avg_pool" not in kinds:
+        yield described(operations)
+        return
+    pool, scale = kinds.index("global_avg_pool"), kinds.index("channel_scale")
+    before, branch, after = operations[: pool - 1], operations[pool + 1 : scale], operations[scale + 1 :]
+    main = before[1:] if kinds[0] == "fork" else before
+    yield described([*main, operations[pool]])
+    yield described(branch)
+    yield described([*before, operations[scale], *after])
 
 
 def described(operations: Sequence[Operation]) -> SharedBlock:
@@ -168,12 +204,17 @@ def described(operations: Sequence[Operation]) -> SharedBlock:
             geometry = {key: window.fields[key] for key in ("kernel", "stride", "padding")}
             part = "depthwise"
             values[part] = SharedDepthwise(**geometry, **layer(operation))
-        elif operation.kind == "pointwise":
+        elif operation.kind in POINTWISE:
             if operation.fields.get("conv_groups", 1) != 1:
                 refuse(operation)
             channels = {"in_channels": operation.inputs[0].channels, "out_channels": operation.outputs[0].channels}
-            part = "project" if "depthwise" in values else "expand"
+            part = "project" if "depthwise" in values or "expand" in values else "expand"
             values[part] = SharedPointwise.model_validate({**channels, **layer(operation)})
+        elif operation.kind in ONE_FACTOR:
+            if operation.fields["requantizer"].rounding == "half_even":
+                refuse(operation)
+            how = {key: operation.fields[key] for key in ("node", "requantizer")}
+            values[ONE_FACTOR[operation.kind]] = SharedLayer.model_validate(how)
         elif operation.kind == "table":
             values[part] = values[part].model_copy(update={"table": operation.fields["node"]})
         elif operation.kind == "add":

@@ -14,19 +14,31 @@ from functools import lru_cache, partial
 import numpy as np
 
 from deepdive.compiler.budget import KINDS
-from deepdive.compiler.shared_cycles import Foldings, Pointwises, tap_steps, up, window
+from deepdive.compiler.shared_cycles import Foldings, Pointwises, gate_words, tap_steps, up, window
 from deepdive.hardware.memory import Memory
 from deepdive.hardware.resources import Resources
-from deepdive.hardware.stages import Dense, Depthwise, Requantizer, ResidualAdd, SharedBlock, Table, Window
+from deepdive.hardware.stages import (
+    ChannelScale,
+    Dense,
+    Depthwise,
+    GlobalAveragePool,
+    Requantizer,
+    ResidualAdd,
+    SharedBlock,
+    Table,
+    Window,
+)
 from deepdive.hardware.stages.arithmetic import pair_field
 from deepdive.hardware.stages.external import MEMORY_WORD_BYTES, PORT
 from deepdive.hardware.stages.shared_body import CONTROL, SCALE_BITS, table_memory, without_memories
-from deepdive.hardware.stages.shared_chain import CODE_BITS, Common
+from deepdive.hardware.stages.shared_chain import CODE_BITS, Common, tables_behind
 from deepdive.hardware.stages.taps import taps_of
 from deepdive.hardware.stream import Stream
 
 PARTS = 12
 """Stages of a chain, each with its counters."""
+EXCITED_PARTS = 3
+"""Pool, scale and the repack of the factors."""
 FIFO_LUTS, FIFO_FFS = 1, 2
 """A bit of a FIFO's width: pairs of registers, or small memories with an output register."""
 LUT, FF = KINDS.index("lut"), KINDS.index("ff")
@@ -43,12 +55,14 @@ class PartCosts:
     """What the parts cost beside their memories, float64 (n, len(KINDS)): depthwise multipliers of DSPs, or of LUTs."""
 
     def __init__(self, blocks: Sequence[SharedBlock], foldings: Foldings, shared: Common) -> None:
-        self.how = widest([layer.requantizer for block in blocks for layer in block.layers])
+        self.how = widest([layer.requantizer for block in blocks for layer in block.convolutions])
         self.kernel, self.shared, self.strided = shared.kernel, shared, blocks[0]
         common = self.pointwise(foldings.expand, shared.expand_bits)
         common += self.pointwise(foldings.project, shared.project_bits)
         common += each(foldings.memory_lanes, self.residual) if any(block.add for block in blocks) else 0
         common += vector(CONTROL) * (PARTS + 2 + len(shared.tables))
+        if any(block.scale for block in blocks):
+            common += each(foldings.middle_lanes, partial(self.excite, blocks)) + vector(CONTROL) * EXCITED_PARTS
         for part in shared.tables:
             common += each(table_lanes(foldings, part), self.table)
         # feed, align, gather, pack and the maps' own ends: a repack and a FIFO each.
@@ -88,6 +102,18 @@ class PartCosts:
         return vector(
             without_memories(ResidualAdd(name="part", node="part", input_a=ends[0], input_b=ends[1], output=ends[2]))
         )
+
+    def excite(self, blocks: Sequence[SharedBlock], lanes: int) -> np.ndarray:
+        """Pool, scale, and the FIFOs behind them and behind the repack of the factors."""
+        pools = widest([block.pool.requantizer for block in blocks if block.pool])
+        scales = widest([block.scale.requantizer for block in blocks if block.scale])
+        ends = [stream(lanes, lanes, name=name) for name in ("a", "b", "c")]
+        pool = GlobalAveragePool(name="part", node="part", input=ends[0], output=ends[1], requantizer=pools)
+        scale = ChannelScale(
+            name="part", node="part", input=ends[0], factors=ends[1], output=ends[2], requantizer=scales
+        )
+        fifos = sum(vector(end.resources) for end in ends)
+        return np.asarray(vector(without_memories(pool)) + vector(without_memories(scale)) + fifos)
 
     def table(self, lanes: int) -> np.ndarray:
         """A table beside its memory, and the FIFO behind it."""
@@ -181,23 +207,26 @@ class MemoryCosts:
         outer = np.stack([up(block.channels, foldings.outer) for block in blocks])
         given = np.stack([up(block.output[2], foldings.outer) for block in blocks])
         has = {role: np.array([[getattr(block, role) is not None] for block in blocks]) for role in ROLES}
-        self.tables = {part: (has[part][:, 0], table_lanes(foldings, part)) for part in shared.tables}
+        self.stored = {role: np.array([[not block.repeats(role)] for block in blocks]) for role in ROLES}
+        self.blocks = tuple(blocks)
+        self.table_lanes = {part: table_lanes(foldings, part) for part in shared.tables}
         middle = foldings.middle_lanes
         self.constants: list[Stored] = []
+        self.kept: list[Stored] = []
         for role, part, bits, ends in (
             ("expand", foldings.expand, shared.expand_bits, (outer, inner)),
             ("project", foldings.project, shared.project_bits, (inner, given)),
         ):
             if part.in_lanes.all():
                 depth = has[role] * (ends[0] // part.in_lanes) * (ends[1] // part.out_parallel)
-                self.constants.append(Stored(depth, part.multipliers * bits))
-                self.constants.append(Stored(has[role] * (ends[1] // part.lanes), part.lanes * SCALE_BITS))
+                self.put(role, depth, part.multipliers * bits)
+                self.put(role, has[role] * (ends[1] // part.lanes), part.lanes * SCALE_BITS)
         depth = has["depthwise"] * (inner // middle)
         steps = [
             tap_steps(block, shared, foldings.taps) if block.depthwise else np.zeros_like(middle) for block in blocks
         ]
-        self.constants.append(Stored(depth * np.stack(steps), foldings.taps * middle * shared.depthwise_bits))
-        self.constants.append(Stored(depth, middle * SCALE_BITS))
+        self.put("depthwise", depth * np.stack(steps), foldings.taps * middle * shared.depthwise_bits)
+        self.put("depthwise", depth, middle * SCALE_BITS)
         rows = [window(block, shared.kernel).row_pixels if block.depthwise else 0 for block in blocks]
         rows_above, columns_left = shared.kernel[0] - 1, shared.kernel[1] - 1
         lines = np.array(rows)[:, None] * depth
@@ -205,20 +234,39 @@ class MemoryCosts:
             Stored(lines, CODE_BITS * middle * max(rows_above, 1)),
             Stored(depth, CODE_BITS * middle * max(shared.kernel[0] * columns_left, 1)),
         ]
-        lags = [window(block, shared.kernel).lag_pixels + 12 if block.add else 0 for block in blocks]
+        waits = [16 if block.scale else 12 for block in blocks]
+        lags = [
+            window(block, shared.kernel).lag_pixels + wait if block.add else 0
+            for block, wait in zip(blocks, waits, strict=True)
+        ]
         skips = np.array(lags)[:, None] * (outer // foldings.memory_lanes)
         self.work.append(Stored(skips, CODE_BITS * foldings.memory_lanes))
         early = [block.output[1] // 2 if block.depthwise and block.depthwise.stride[0] > 1 else 0 for block in blocks]
         if foldings.project.in_lanes.all():
-            waiting = np.array(early)[:, None] * (inner // foldings.project.in_lanes)
-            self.work.append(Stored(waiting, CODE_BITS * foldings.project.in_lanes))
+            pixel = has["project"] * (inner // foldings.project.in_lanes)
+            self.work.append(Stored((np.array(early)[:, None] + 1) * pixel + 2, CODE_BITS * foldings.project.in_lanes))
+            self.work.append(Stored(pixel, CODE_BITS * foldings.project.in_lanes))
+        if foldings.expand.in_lanes.all():
+            pixel = has["expand"] * (outer // foldings.expand.in_lanes)
+            self.work += [Stored(pixel + more, CODE_BITS * foldings.expand.in_lanes) for more in (0, 2)]
         words = -(-np.stack([one.width for one in self.constants]) // (8 * MEMORY_WORD_BYTES))
         self.weight_words = np.asarray(sum(one.depths * word for one, word in zip(self.constants, words, strict=True)))
         pixels = np.array([[block.height * block.width] for block in blocks])
         results = np.array([[block.output[0] * block.output[1]] for block in blocks])
-        self.read_words = pixels * outer // foldings.memory_lanes
+        self.map_words = pixels * outer // foldings.memory_lanes
+        self.gate_words = np.stack([gate_words(block, foldings) for block in blocks])
+        self.read_words = self.map_words + self.gate_words
+        pooled = np.array([[block.pool is not None] for block in blocks])
+        sums = max((block.pool.requantizer.acc_bits for block in blocks if block.pool), default=0)
+        self.work.append(Stored(pooled * (inner // middle), sums * middle))
+        self.work.append(Stored((self.gate_words > 0) * (inner // middle), CODE_BITS * middle))
         self.written_words = results * given // foldings.memory_lanes
         self.memory_width = CODE_BITS * foldings.memory_lanes
+
+    def put(self, role: str, depth: np.ndarray, width: np.ndarray) -> None:
+        """Constants of a part: what a block needs, and what a ROM of all blocks holds of it."""
+        self.constants.append(Stored(depth, width))
+        self.kept.append(Stored(depth * self.stored[role], width))
 
     def of_work(self, segment: slice) -> np.ndarray:
         """Lines, pixels and FIFOs: float64 (n, len(KINDS))."""
@@ -229,21 +277,28 @@ class MemoryCosts:
         if buffers:
             found = buffers * sum_of(memory(one.depths[segment].max(axis=0), one.width) for one in self.constants)
         else:
-            found = sum_of(memory(one.depths[segment].sum(axis=0), one.width, rom=True) for one in self.constants)
+            found = sum_of(memory(one.depths[segment].sum(axis=0), one.width, rom=True) for one in self.kept)
         return found + self.of_tables(segment)
 
     def of_tables(self, segment: slice) -> np.ndarray:
         """All blocks' tables: they stay on chip."""
         found = np.zeros((len(self.read_words[0]), len(KINDS)))
-        for part, (has, lanes) in self.tables.items():
-            if count := int(has[segment].sum()):
+        for part, lanes in self.table_lanes.items():
+            if count := len(tables_behind(self.blocks[segment], part)):
                 found += each(lanes, partial(table_cost, part, count))
         return found
 
+    def of_gates(self, segment: slice, batch: int) -> np.ndarray:
+        """The FIFO in which the factors of a batch wait."""
+        return memory(batch * self.gate_words[segment].max(axis=0), self.memory_width)
+
     def of_maps(self, segment: slice, batch: int) -> np.ndarray:
         """Maps that rest on chip: two of each."""
-        read, written = self.read_words[segment], self.written_words[segment]
-        between = read[1:].max(axis=0) if len(read) > 1 else np.zeros_like(read[0])
+        read, written, gates = (words[segment] for words in (self.map_words, self.written_words, self.gate_words))
+        inner = (read + gates)[1:]
+        if len(inner) > 1 and gates[2].any():  # the map that they scale came in
+            inner[1] = gates[2]
+        between = inner.max(axis=0) if len(inner) else np.zeros_like(read[0])
         return 2 * sum_of(memory(batch * words, self.memory_width) for words in (read[0], between, written[-1]))
 
 

@@ -176,11 +176,13 @@ def chain(block: SharedBlock, foldings: Foldings, shared: Common, frames: int) -
     shared
         What all blocks have in common.
     """
-    height, width, _ = block.output
+    height, width = block.filtered
     pixels, given = block.height * block.width, height * width
     memory, middle = foldings.memory_lanes, foldings.middle_lanes
     channels, inner = up(block.channels, foldings.outer), up(block.middle, foldings.inner)
+    ahead = frames * gate_words(block, foldings)
     flow, lanes = Flow(frames, pixels * channels // memory), memory
+    flow.first, flow.last = flow.first + ahead, flow.last + ahead
     bad = np.zeros(len(foldings), dtype=bool)
     if block.add:
         flow.through(flow.beats, flow.beats)
@@ -200,6 +202,15 @@ def chain(block: SharedBlock, foldings: Foldings, shared: Common, frames: int) -
         standing = (turns - 1) * given + np.where(turns > 1, steps, given)
         flow.through(standing * groups, given * groups, drain=turns - 1)
         flow.look_up("depthwise", shared)
+    if block.pool:
+        groups = inner // middle
+        flow.through(given * groups, groups, fill=given * groups - groups + 1)
+        given = 1
+    if block.scale:
+        factors = Flow(frames, gate_words(block, foldings))
+        bad |= factors.repack(1, (up(block.middle, foldings.outer), inner), (memory, middle))
+        flow.first, flow.last = np.maximum(flow.first, factors.first), np.maximum(flow.last, factors.last)
+        flow.through(flow.beats, flow.beats)
     outer = up(block.output[2], foldings.outer)
     if block.project:
         bad |= flow.repack(given, (inner, inner), (lanes, foldings.project.in_lanes))
@@ -212,11 +223,16 @@ def chain(block: SharedBlock, foldings: Foldings, shared: Common, frames: int) -
     return np.where(bad, np.inf, np.rint(flow.last))
 
 
+def gate_words(block: SharedBlock, foldings: Foldings) -> np.ndarray:
+    """Words of factors that a block reads a frame: int64 (n,)."""
+    return up(block.middle if block.scale else 0, foldings.outer) // foldings.memory_lanes
+
+
 def window(block: SharedBlock, kernel: tuple[int, int]) -> Window:
     """The block's window, one channel wide."""
     layer = block.depthwise
     assert layer is not None
-    height, width, _ = block.output
+    height, width = block.filtered
     source = Stream(name="source", height=block.height, width=block.width, channels=1, lanes=1, bits=8)
     target = Stream(name="target", height=height, width=width, channels=1, lanes=1, bits=8, taps=kernel[0] * kernel[1])
     return Window(

@@ -220,6 +220,7 @@ class Segment:
         self.read, self.written = memories.read_words[rows], memories.written_words[rows]
         passed = self.read.sum(axis=0) + self.written.sum(axis=0) + self.read[0] + self.written[-1]
         self.map_bytes = passed * self.lanes
+        self.readings = np.array([[2 if block.scale else 1] for block in table.blocks[rows]])
         self.work = memories.of_work(rows)
         single = memories.of_constants(rows, buffers=1)
         self.weights = {0: memories.of_constants(rows, buffers=0), 1: single, 2: 2 * single - memories.of_tables(rows)}
@@ -234,7 +235,7 @@ class Segment:
     def interval(self, place: Place, batch: int) -> np.ndarray:
         """As `SharedBody.interval_cycles`: float64 (n,), infinite where a folding cannot."""
         memory = MEMORY_CYCLES if place.maps == "external" else 0
-        runs = self.table.cycles[batch][self.rows] + (START_CYCLES + memory)
+        runs = self.table.cycles[batch][self.rows] + (START_CYCLES + memory * self.readings)
         if place.weights == "external":
             later = np.roll(self.loads, -1, axis=0)
             runs = runs + self.loads if place.weight_buffers == 1 else np.maximum(runs, later)
@@ -247,6 +248,7 @@ class Segment:
         """Memories, ports and bytes a frame: float64 (n, len(KINDS))."""
         external = place.maps == "external", place.weights == "external"
         found = self.work + self.weights[place.weight_buffers if external[1] else 0]
+        found += self.table.memories.of_gates(self.rows, batch)
         found += port_cost(maps=external[0], weights=external[1])
         if external[0]:
             found[:, BYTES] += self.map_bytes

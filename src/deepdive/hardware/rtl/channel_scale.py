@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 
 from deepdive.hardware.constants import Scales
 from deepdive.hardware.rtl.component import StageComponent
-from deepdive.hardware.rtl.counters import counter, delayed, next_in
+from deepdive.hardware.rtl.counters import counter, delayed, next_until
+from deepdive.hardware.rtl.limits import Limits
 from deepdive.hardware.rtl.memories import add_ram
 from deepdive.hardware.rtl.requantizer import Accumulators, RequantizerComponent, Rescaling
 from deepdive.hardware.stages.channel_scale import ChannelScale
@@ -18,18 +22,28 @@ MULTIPLY_LATENCY = 3
 """Steps from a beat to its products: the beat, its operands without zero points, the products."""
 
 
+def scale_limits(stage: ChannelScale, zero_points: Sequence[int]) -> dict[str, int]:
+    """The numbers of its counters, and the zero points of the map and of the factors."""
+    pixels = stage.input.height * stage.input.width
+    zeros = {"x_zero": zero_points[0], "factor_zero": zero_points[1]}
+    return {"last_pixel": pixels - 1, "last_group": stage.input.groups - 1, **zeros}
+
+
+def product_range(types: tuple[FeatureMap, FeatureMap]) -> tuple[int, int]:
+    """The smallest and the largest product of a map and its factors."""
+    (x_low, x_high), (f_low, f_high) = ((x.q_min - x.uniform_zero_point, x.q_max - x.uniform_zero_point) for x in types)
+    corners = [x * f for x in (x_low, x_high) for f in (f_low, f_high)]
+    return min(corners), max(corners)
+
+
 class ChannelScaleComponent(StageComponent):
     """A beat of the map a cycle; during the first pixel a beat of factors as well, which is kept for the others."""
 
+    requantizer: Any
+
     def __init__(self, stage: ChannelScale, node: ops.ChannelScale, types: tuple[FeatureMap, FeatureMap]) -> None:
-        super().__init__(stage)
+        super().__init__(stage, Limits([scale_limits(stage, [x.uniform_zero_point for x in types])]))
         self.stage = stage
-        self.pixels = stage.input.height * stage.input.width
-        self.zero_points = [x.uniform_zero_point for x in types]
-        (x_low, x_high), (f_low, f_high) = (
-            (x.q_min - zero, x.q_max - zero) for x, zero in zip(types, self.zero_points, strict=True)
-        )
-        corners = [x * f for x in (x_low, x_high) for f in (f_low, f_high)]
         beats = (stage.output.groups, stage.output.lanes)
         scales = Scales(
             bias=np.zeros(beats, dtype=np.int64),
@@ -38,7 +52,7 @@ class ChannelScaleComponent(StageComponent):
         )
         self.acc_bits = stage.requantizer.acc_bits
         self.requantizer = RequantizerComponent(
-            Accumulators(stage.output, self.acc_bits, (min(corners), max(corners))),
+            Accumulators(stage.output, self.acc_bits, product_range(types)),
             Rescaling(node.output, node.requantize, scales),
             stage.name,
         )
@@ -46,9 +60,9 @@ class ChannelScaleComponent(StageComponent):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        stage, groups = self.stage, self.stage.input.groups
+        stage, limits = self.stage, self.limits()
         advance, fire, first = Signal(), Signal(), Signal()
-        group, pixel = counter(groups, "group"), counter(self.pixels, "pixel")
+        group, pixel = (counter(self.numbers.most(f"last_{name}") + 1, name) for name in ("group", "pixel"))
         m.d.comb += [
             advance.eq(~self.output0.valid | self.output0.ready),
             first.eq(pixel == 0),
@@ -57,10 +71,11 @@ class ChannelScaleComponent(StageComponent):
             self.input1.ready.eq(advance & first & self.input0.valid),
         ]
         with m.If(fire):
-            m.d.sync += group.eq(next_in(group, groups))
-            with m.If(group == groups - 1):
-                m.d.sync += pixel.eq(next_in(pixel, self.pixels))
-        kept = add_ram(m, self.memory("kept"))
+            m.d.sync += group.eq(next_until(group, limits["last_group"]))
+            with m.If(group == limits["last_group"]):
+                m.d.sync += pixel.eq(next_until(pixel, limits["last_pixel"]))
+        groups = self.numbers.most("last_group") + 1
+        kept = add_ram(m, self.memory("kept").model_copy(update={"depth": groups}))
         beat, fresh = (Signal.like(port.payload, reset_less=True) for port in (self.input0, self.input1))
         was_first = delayed(m, first, 1, advance, "first")
         m.d.comb += [
@@ -91,7 +106,8 @@ class ChannelScaleComponent(StageComponent):
             ("x", beat, self.stage.input),
             ("factor", factors, self.stage.factors),
         )
-        for (name, payload, stream), zero in zip(sources, self.zero_points, strict=True):
+        for name, payload, stream in sources:
+            zero = self.limits()[f"{name}_zero"]
             code = payload.word_select(lane, stream.bits)
             operand = Signal(signed(stream.bits + 1), name=f"{name}{lane}", reset_less=True)
             with m.If(advance):

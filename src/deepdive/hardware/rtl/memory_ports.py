@@ -70,7 +70,7 @@ def external_memories(stage: Stage) -> tuple[ExternalMemory, ...]:
     if stage.maps == "external":
         masters = (f"{stage.name}_blocks", f"{stage.name}_ends")
         name = f"{stage.name}_maps"
-        found.append(ExternalMemory(name, masters, True, stage.folding.memory_lanes, map_places(stage)[-1]))
+        found.append(ExternalMemory(name, masters, True, stage.folding.memory_lanes, stage.map_places[-1]))
     return tuple(found)
 
 
@@ -83,15 +83,3 @@ def weight_memory(stage: Stage, words: int) -> ExternalMemory:
 def memory_members(stage: Stage) -> dict[str, Member]:
     """The ports of all of them."""
     return {name: member for one in external_memories(stage) for name, member in one.members().items()}
-
-
-def map_places(stage: SharedBody) -> list[int]:
-    """Words at which the maps begin: two slots for what comes in, one a map between blocks, two for what goes out.
-
-    The last entry is the size of all. As the C++ has it.
-    """
-    words = [stage.batch * stage.words(block.shape) for block in stage.blocks]
-    words.append(stage.batch * stage.words(stage.blocks[-1].output))
-    words[0] *= 2
-    words[-1] *= 2
-    return [sum(words[:index]) for index in range(len(words) + 1)]

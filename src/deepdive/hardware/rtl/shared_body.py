@@ -13,7 +13,7 @@ from deepdive.hardware.rtl.component import StageComponent, connect
 from deepdive.hardware.rtl.counters import counter
 from deepdive.hardware.rtl.limits import Limits
 from deepdive.hardware.rtl.memories import RamPorts, RomImage, add_ram, address_bits, read_rom, rom_image
-from deepdive.hardware.rtl.memory_ports import map_places, memory_members
+from deepdive.hardware.rtl.memory_ports import memory_members
 from deepdive.hardware.rtl.shared_datapath import SharedDatapath
 from deepdive.hardware.rtl.shared_maps import read_map, write_map
 from deepdive.hardware.rtl.shared_repack import SharedRepack, repack_limits
@@ -59,14 +59,22 @@ class SharedBodyComponent(StageComponent):
         """Words of the maps that a block reads and writes, and where its constants begin."""
         block = self.stage.blocks[index]
         found = {"reads": self.stage.words(block.shape), "writes": self.stage.words(block.output)}
+        excited = any(one.scale for one in self.stage.blocks)
+        if excited:
+            found["gates"] = self.stage.words((1, 1, block.middle)) if block.scale else 0
         if self.stage.maps == "external":
-            places = map_places(self.stage)
-            found |= {"read_at": places[index], "write_at": places[index + 1]}
+            places = self.stage.map_places
+            found |= {"read_at": places[self.stage.map_read(index)], "write_at": places[index + 1]}
+            found |= {"gates_at": places[index]} if excited else {}
+        elif excited:
+            last = index + 1 == len(self.stage.blocks)
+            found["write_behind"] = 0 if last else self.stage.inner_words(index + 1)[0]
+            found["gates_behind"] = self.stage.inner_words(index)[0] if block.scale else 0
         if self.stage.weights == "external":
             return found
         for part, layers in self.datapath.layers.items():
-            weights = [len(layer.words) for layer in layers.present]
-            scales = [layer.scale_rows for layer in layers.present]
+            weights = [len(layer.words) for layer in layers.stored]
+            scales = [layer.scale_rows for layer in layers.stored]
             found[f"{part}_weights"] = layers.begins(weights)[index]
             found[f"{part}_scales"] = layers.begins(scales)[index]
         return found
@@ -173,14 +181,21 @@ class SharedBodyComponent(StageComponent):
             Signal(name=f"block_{n}") for n in ("first", "last", "done", "start", "read")
         )
         numbers = self._numbers(m, ready, block)
-        m.d.comb += [first.eq(block == 0), last.eq(block == count - 1), datapath.rest.eq(1)]
-        most = stage.batch * max(stage.words(shape) for b in stage.blocks for shape in (b.shape, b.output))
-        far = 2 * max(depths.values()) if maps else map_places(stage)[-1]
-        reads, writes = (Transfer.named(name, far, most) for name in ("read", "write"))
+        firsts = [index for index in range(count) if stage.map_read(index) == 0]
         m.d.comb += [
-            reads.begin.eq(start),
+            first.eq(Cat(block == index for index in firsts).any()),
+            last.eq(block == count - 1),
+            datapath.rest.eq(1),
+        ]
+        most = stage.batch * max(stage.words(shape) for b in stage.blocks for shape in (b.shape, b.output))
+        far = 2 * max(depths.values()) if maps else stage.map_places[-1]
+        reads, writes = (Transfer.named(name, far, most) for name in ("read", "write"))
+        # Factors are read in front of the map.
+        gates, ahead, lead = numbers.get("gates", 0), Signal(name="ahead"), Signal(name="lead")
+        m.d.comb += [
+            reads.begin.eq(start | lead),
             writes.begin.eq(start),
-            reads.words.eq(times(frames[half], numbers["reads"])),
+            reads.words.eq(times(frames[half], Mux(ahead, gates, numbers["reads"]))),
             writes.words.eq(times(frames[half], numbers["writes"])),
         ]
         taken = Beats.like(datapath.output, "write_map")
@@ -188,21 +203,25 @@ class SharedBodyComponent(StageComponent):
         ends = [stage.batch * stage.words(shape) for shape in (stage.blocks[0].shape, stage.blocks[-1].output)]
         if maps:
             between = depths.get("between", 0)
+            inner_read, inner_write = Mux(odd, 0, between), Mux(odd, between, 0) + numbers.get("write_behind", 0)
+            read_at = Mux(first, Mux(half, ends[0], 0), inner_read)
             m.d.comb += [
-                reads.at.eq(Mux(first, Mux(half, ends[0], 0), Mux(odd, 0, between))),
-                writes.at.eq(Mux(last, Mux(half, ends[1], 0), Mux(odd, between, 0))),
+                reads.at.eq(Mux(ahead, inner_read + numbers.get("gates_behind", 0), read_at)),
+                writes.at.eq(Mux(last, Mux(half, ends[1], 0), inner_write)),
             ]
             inner = {"between": maps["between"]} if between else {}
-            given = read_map(m, {"came": maps["came"], **inner}, ~first, reads, "read_map")
+            given = read_map(m, {"came": maps["came"], **inner}, ~first | ahead, reads, "read_map")
             write_map(m, taken, {"goes": maps["goes"], **inner}, ~last, writes, "write_map")
         else:
             m.d.comb += [
-                reads.at.eq(numbers["read_at"] + Mux(first & half, ends[0], 0)),
+                reads.at.eq(Mux(ahead, numbers.get("gates_at", 0), numbers["read_at"] + Mux(first & half, ends[0], 0))),
                 writes.at.eq(numbers["write_at"] + Mux(last & half, ends[1], 0)),
             ]
             given = read_memory(m, self, f"{stage.name}_blocks", self._maps_base, reads)
             write_memory(m, taken, self, f"{stage.name}_blocks", self._maps_base, writes)
         connect(m, given, datapath.input)
+        if "gates" in numbers:
+            m.d.comb += datapath.gates.eq(ahead)
         with m.FSM(name="run"):
             with m.State("WAIT"):
                 m.d.comb += resting.eq(~came.bit_select(half, 1))
@@ -211,7 +230,15 @@ class SharedBodyComponent(StageComponent):
             with m.State("READ"):
                 m.d.comb += ready.eq(1)
                 with m.If(self._loaded()):
-                    m.next = "START"
+                    m.next = "LEAD" if "gates" in numbers else "START"
+            if "gates" in numbers:
+                with m.State("LEAD"):
+                    m.d.comb += [ahead.eq(1), lead.eq(gates != 0)]
+                    m.next = "AHEAD"
+                with m.State("AHEAD"):
+                    m.d.comb += ahead.eq(1)
+                    with m.If(~reads.busy):
+                        m.next = "START"
             with m.State("START"):
                 m.d.comb += start.eq(1)
                 m.next = "MOVE"
@@ -275,7 +302,7 @@ class SharedBodyComponent(StageComponent):
         """Frames out of memory: (a half is empty, which one)."""
         stage = self.stage
         words = stage.words(stage.blocks[-1].output)
-        half_words, start = stage.batch * words, 0 if ram else map_places(stage)[-2]
+        half_words, start = stage.batch * words, 0 if ram else stage.map_places[-2]
         how = Transfer.named("unload", start + 2 * half_words, stage.batch * words)
         half, emptied = Signal(name="unload_half"), Signal(name="emptied")
         if ram:

@@ -10,7 +10,7 @@ from deepdive.hardware.rtl.dense import DenseComponent, dense_limits
 from deepdive.hardware.rtl.depthwise import DepthwiseComponent, depthwise_limits
 from deepdive.hardware.rtl.limits import Limits
 from deepdive.hardware.rtl.mac_column import MacShape
-from deepdive.hardware.rtl.shared_layers import Layers
+from deepdive.hardware.rtl.shared_layers import Layer, Layers
 from deepdive.hardware.rtl.shared_requantizer import SharedRequantizer, requantizer_limits
 from deepdive.hardware.stages import Dense, Depthwise
 from deepdive.hardware.stages.shared_chain import CODE_BITS
@@ -25,8 +25,13 @@ def word_ports(layers: Layers, shape: MacShape, columns: int) -> dict[str, Membe
         "weights_address": Out(range(max(steps, 2))),
         "weights_word": In(columns * shape.inputs * shape.w_bits),
         "scales_address": Out(range(max(rows, 2))),
-        "scales_word": In(layers.first.stage.output.lanes * layers.scale_bits),
+        "scales_word": In(layers.first.stage.output.lanes * layers.precision.scale_bits),
     }
+
+
+def scaled(layer: Layer) -> dict[str, int]:
+    """What its requantizer is told."""
+    return {"last_scale": layer.scale_rows - 1, **requantizer_limits(layer)}
 
 
 class Outside(StageComponent):
@@ -40,7 +45,8 @@ class Outside(StageComponent):
         StageComponent.__init__(self, layers.first.stage, numbers, word_ports(layers, shape, columns))
         self.shape, self.layers = shape, layers
         self.columns.add(shape)
-        self.requantizer = SharedRequantizer(layers, self.limits(), numbers.most("last_scale") + 1)
+        lanes = layers.first.stage.output.lanes
+        self.requantizer = SharedRequantizer(layers.precision, lanes, self.limits(), numbers.most("last_scale") + 1)
 
     def _hand_through(self, m: Module) -> None:
         m.d.comb += [
@@ -65,14 +71,12 @@ class SharedDense(Outside, DenseComponent):
             x_bits=CODE_BITS,
             x_signed=False,
             w_bits=layers.weight_bits,
-            acc_bits=layers.acc_bits,
+            acc_bits=layers.precision.acc_bits,
             accumulate=any(layer.stage.input.groups > 1 for layer in layers.present),
             field=stage.pair_field if stage.packed else 0,
         )
         sizes = [
-            {**dense_limits(layer.stage), **requantizer_limits(layer)}
-            for layer in layers.present
-            if isinstance(layer.stage, Dense)
+            {**dense_limits(layer.stage), **scaled(layer)} for layer in layers.present if isinstance(layer.stage, Dense)
         ]
         self._lay_out(layers, shape, stage.out_parallel, sizes)
         self.stage = stage
@@ -94,12 +98,12 @@ class SharedDepthwise(Outside, DepthwiseComponent):
             x_bits=CODE_BITS,
             x_signed=False,
             w_bits=layers.weight_bits,
-            acc_bits=layers.acc_bits,
+            acc_bits=layers.precision.acc_bits,
             accumulate=stage.folded.most_steps > 1,
             fabric=stage.fabric,
         )
         sizes = [
-            {**depthwise_limits(layer.stage), **requantizer_limits(layer)}
+            {**depthwise_limits(layer.stage), **scaled(layer)}
             for layer in layers.present
             if isinstance(layer.stage, Depthwise)
         ]

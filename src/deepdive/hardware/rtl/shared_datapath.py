@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from amaranth.hdl import C, Module, Mux, Value, unsigned
 from amaranth.lib import stream, wiring
@@ -16,6 +16,7 @@ from deepdive.hardware.rtl.fifo import StreamFifo
 from deepdive.hardware.rtl.limits import Limits
 from deepdive.hardware.rtl.repack import RepackComponent
 from deepdive.hardware.rtl.shared_convolutions import SharedDense, SharedDepthwise
+from deepdive.hardware.rtl.shared_factors import SharedPool, SharedScale
 from deepdive.hardware.rtl.shared_layers import Layer, Layers
 from deepdive.hardware.rtl.shared_layers import unsigned as relabelled
 from deepdive.hardware.rtl.shared_repack import SharedRepack, repack_limits
@@ -23,13 +24,33 @@ from deepdive.hardware.rtl.shared_table import SharedTable
 from deepdive.hardware.rtl.shared_window import SharedWindow
 from deepdive.hardware.rtl.transfer import Beats
 from deepdive.hardware.rtl.window import window_limits
-from deepdive.hardware.stages import Dense, Depthwise, Repack, ResidualAdd, SharedBlock, SharedBody, Stage, Window
+from deepdive.hardware.stages import (
+    ChannelScale,
+    Dense,
+    Depthwise,
+    GlobalAveragePool,
+    Repack,
+    ResidualAdd,
+    SharedBlock,
+    SharedBody,
+    Stage,
+    Window,
+)
 from deepdive.hardware.stages.shared_chain import CODE_BITS
 from deepdive.hardware.stages.table import Table
-from deepdive.qnet import Add, Conv, QNet
+from deepdive.qnet import Add, Conv, Linear, QNet
 
 CONVOLUTIONS = ("expand", "depthwise", "project")
 """Parts with weights, in the order of the data flow."""
+PARTS = (
+    *("feed", "expand", "align", "align_past", "window", "depthwise", "pool", "gates_align", "scale"),
+    *("gather", "project", "pack", "pack_past", "add"),
+)
+"""All but the tables."""
+OPTIONAL = (*CONVOLUTIONS, "pool", "scale", "add")
+"""Parts that a block may lack."""
+PADDING = ("align_past", "gates_align", "pack_past")
+"""Repacks from one padding of the channels to another."""
 
 
 class SharedDatapath(wiring.Component):
@@ -37,17 +58,19 @@ class SharedDatapath(wiring.Component):
 
     A part that some blocks have stands between a route and a select, which are nothing but gates: the descriptor says
     which way the block's beats go. `quiet` says that no beat is left over of the frames that came, as far as that does
-    not follow from all outputs being there. `rest` is low while a block runs.
+    not follow from all outputs being there. `rest` is low while a block runs. While `gates` is high words are factors.
     """
 
     def __init__(self, body: SharedBody, net: QNet) -> None:
         self.body = body
         self.chains = [{role(stage, block): stage for stage in body.chain(block)} for block in body.blocks]
-        self.flags = Limits([{part: int(part in chain) for part in (*CONVOLUTIONS, "add")} for chain in self.chains])
+        self.flags = Limits([{part: int(part in chain) for part in OPTIONAL} for chain in self.chains])
         self.layers = {part: layers for part in CONVOLUTIONS if (layers := self._layers(part, net))}
         self.parts = self._parts(net)
         word = stream.Signature(unsigned(body.folding.memory_lanes * CODE_BITS))
         members: dict[str, Member] = {"input": In(word), "output": Out(word), "rest": In(1), "quiet": Out(1)}
+        if "scale" in self.parts:
+            members["gates"] = In(1)
         for name, part in self.parts.items():
             if part.numbers.width:
                 members[f"{name}_descriptor"] = In(part.numbers.width)
@@ -73,24 +96,24 @@ class SharedDatapath(wiring.Component):
                 found.append(None)
                 continue
             node = next(node for node in net.nodes if node.name == stage.node)
-            if not isinstance(node, Conv):
+            if not isinstance(node, Conv | Linear):
                 raise DeepDiveError(
                     f"Stage '{self.body.name}' has no RTL for node '{stage.node}'; use the HLS backend."
                 )
             found.append(Layer(stage, node, net.inputs_of(node)[0], self.body.shared.kernel))
-        return Layers(found) if any(found) else None
+        again = [self.body.weights == "on_chip" and block.repeats(part) for block in self.body.blocks]
+        return Layers(found, again) if any(found) else None
 
     def _parts(self, net: QNet) -> dict[str, StageComponent]:
         """Every part that any block has."""
         parts: dict[str, StageComponent] = {}
-        for name in ("feed", "expand", "align", "align_past", "window", "depthwise", "gather", "project", "pack",
-                     "pack_past", "add", *(f"{part}_table" for part in self.body.shared.tables)):  # fmt: skip
+        for name in (*PARTS, *(f"{part}_table" for part in self.body.shared.tables)):
             stages = self._stages(name)
             present = [stage for stage in stages if stage]
             if not present:
                 continue
             first = present[0]
-            if name.endswith("_past") and isinstance(first, Repack):
+            if name in PADDING and isinstance(first, Repack):
                 parts[name] = SharedRepack(first, filled(stages, repack_limits))
             elif isinstance(first, Repack):
                 parts[name] = RepackComponent(first)
@@ -98,6 +121,10 @@ class SharedDatapath(wiring.Component):
                 parts[name] = SharedWindow(first, filled(stages, lambda stage: self._window(stage, net)))
             elif isinstance(first, Table):
                 parts[name] = SharedTable(first, self._rows(name), self.body, net)
+            elif isinstance(first, GlobalAveragePool):
+                parts[name] = SharedPool(of_kind(stages, GlobalAveragePool), net)
+            elif isinstance(first, ChannelScale):
+                parts[name] = SharedScale(of_kind(stages, ChannelScale), net)
             elif isinstance(first, ResidualAdd):
                 parts[name] = ResidualAddComponent(first, filled(stages, lambda stage: self._add(stage, net)))
             else:
@@ -114,12 +141,10 @@ class SharedDatapath(wiring.Component):
 
     def _rows(self, name: str) -> Limits:
         """Which of a part's tables each block reads."""
-        count = 0
-        rows = []
-        for chain in self.chains:
-            rows.append({"table": count if name in chain else 0})
-            count += name in chain
-        return Limits(rows)
+        part = name.removesuffix("_table")
+        tables = self.body.tables(part)
+        layers = [getattr(block, part) for block in self.body.blocks]
+        return Limits([{"table": tables.index(layer.table) if layer else 0} for layer in layers])
 
     def _add(self, stage: Any, net: QNet) -> dict[str, int]:
         """The skipped map first, whatever the network's order is."""
@@ -150,12 +175,16 @@ class SharedDatapath(wiring.Component):
                 inside, outside = getattr(self.parts[convolution], name), getattr(self, f"{convolution}_{name}")
                 into = self.parts[convolution].signature.members[name].flow == In
                 m.d.comb += inside.eq(outside) if into else outside.eq(inside)
-        end, skip = self._fork(m)
+        end, skip = self._fork(m, self._ahead(m))
         end = self._choose(
             m, "expand", end, lambda x: self._through(m, x, "feed", *self._layer("expand"), "align"), "align_past"
         )
         end = self._fifo(m, "align_out", end)
-        end = self._choose(m, "depthwise", end, lambda x: self._through(m, x, "window", *self._layer("depthwise")))
+        end = self._choose(
+            m, "depthwise", end, lambda x: self._through(m, x, "window", *self._layer("depthwise"), buffered=True)
+        )
+        end = self._choose(m, "pool", end, lambda x: self._through(m, x, "pool", buffered=True))
+        end = self._choose(m, "scale", end, lambda x: self._through(m, x, "scale", buffered=True))
         end = self._choose(
             m, "project", end, lambda x: self._through(m, x, "gather", *self._layer("project"), "pack"), "pack_past"
         )
@@ -174,14 +203,15 @@ class SharedDatapath(wiring.Component):
         if "window" in self.parts:
             m.d.comb += self.parts["window"].rest.eq(self.rest)
             quiet = quiet & self.parts["window"].between_frames
-        for name in ("align_past", "pack_past"):
+        for name in PADDING:
             if name in self.parts:
                 quiet = quiet & self.parts[name].between_pixels
         m.d.comb += self.quiet.eq(quiet)
 
     def _fifo(self, m: Module, name: str, source: Any) -> Any:
         """As deep as the block that needs most asks for."""
-        streams = [s for block in self.body.blocks for stage in self.body.chain(block) for s in stage.outputs]
+        stages = [stage for block in self.body.blocks for stage in self.body.chain(block)]
+        streams = [stream for stage in stages for stream in (*stage.inputs, *stage.outputs)]
         depth = max(s.depth for s in streams if s.name == name)
         m.submodules[f"{name}_fifo"] = fifo = StreamFifo(len(source.payload), depth)
         connect(m, source, fifo.input)
@@ -191,12 +221,12 @@ class SharedDatapath(wiring.Component):
         """A part, and what looks its codes up."""
         return (part, f"{part}_table") if part in self.body.shared.tables else (part,)
 
-    def _through(self, m: Module, source: Any, *names: str) -> Any:
-        """A row of parts with FIFOs between."""
+    def _through(self, m: Module, source: Any, *names: str, buffered: bool = False) -> Any:
+        """A row of parts with FIFOs between, and behind the last one if `buffered`."""
         for name in names:
             part = self.parts[name]
             connect(m, source, part.input0)
-            last = name == names[-1] and not name.startswith("depthwise")
+            last = name == names[-1] and not buffered
             source = part.output0 if last else self._fifo(m, part.contract.outputs[0].name, part.output0)
         return source
 
@@ -219,19 +249,35 @@ class SharedDatapath(wiring.Component):
         ]
         return chosen
 
-    def _fork(self, m: Module) -> tuple[Any, Any]:
+    def _ahead(self, m: Module) -> Any:
+        """The words of the map; those in front of them, which are factors, wait in a FIFO."""
+        if "scale" not in self.parts:
+            return self.input
+        maps, gates = (Beats.like(self.input, name) for name in ("maps", "gates"))
+        m.d.comb += [
+            maps.payload.eq(self.input.payload),
+            gates.payload.eq(self.input.payload),
+            maps.valid.eq(self.input.valid & ~self.gates),
+            gates.valid.eq(self.input.valid & self.gates),
+            self.input.ready.eq(Mux(self.gates, gates.ready, maps.ready)),
+        ]
+        factors = self._through(m, self._fifo(m, "gates", gates), "gates_align", buffered=True)
+        connect(m, factors, self.parts["scale"].input1)
+        return maps
+
+    def _fork(self, m: Module, source: Any) -> tuple[Any, Any]:
         """The way through the block, and the one past it to its residual add."""
         adds = self.flags.values(self.flags_word())["add"]
         if isinstance(adds, int) and not adds:
-            return self.input, None
-        main, skip = (Beats.like(self.input, name) for name in ("main", "skip"))
+            return source, None
+        main, skip = (Beats.like(source, name) for name in ("main", "skip"))
         room = skip.ready if isinstance(adds, int) else skip.ready | ~adds
         m.d.comb += [
-            main.payload.eq(self.input.payload),
-            skip.payload.eq(self.input.payload),
-            main.valid.eq(self.input.valid & room),
-            skip.valid.eq(self.input.valid & main.ready & adds),
-            self.input.ready.eq(main.ready & room),
+            main.payload.eq(source.payload),
+            skip.payload.eq(source.payload),
+            main.valid.eq(source.valid & room),
+            skip.valid.eq(source.valid & main.ready & adds),
+            source.ready.eq(main.ready & room),
         ]
         return self._fifo(m, "main", main), self._fifo(m, "skip", skip)
 
@@ -251,6 +297,14 @@ def role(stage: Stage, block: SharedBlock) -> str:
     """A part's name; a repack past a missing pointwise layer has other lanes, and is another part."""
     past = {"align": block.expand is None, "pack": block.project is None}
     return f"{stage.name}_past" if past.get(stage.name) else stage.name
+
+
+Kind = TypeVar("Kind", bound=Stage)
+
+
+def of_kind(stages: Sequence[Stage | None], kind: type[Kind]) -> list[Kind | None]:
+    """A stage a block; None for a block without."""
+    return [stage if isinstance(stage, kind) else None for stage in stages]
 
 
 def filled(stages: Sequence[Stage | None], of: Callable[[Any], dict[str, int]]) -> Limits:

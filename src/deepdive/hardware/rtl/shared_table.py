@@ -24,8 +24,7 @@ class SharedTable(StageComponent):
         super().__init__(stage, numbers)
         self.stage = stage
         part = stage.name.removesuffix("_table")
-        layers = [layer for block in body.blocks if (layer := getattr(block, part))]
-        codes = np.concatenate([block_codes(layer.table, net) for layer in layers])
+        codes = np.concatenate([block_codes(name, net) for name in body.tables(part)])
         memory = next(one for one in body.table_memories() if one.name == f"{part}_tables")
         self.image = rom_image(f"{body.name}_{memory.name}", memory, [field_bits(codes, CODE_BITS)])
         self.roms = [self.image]

@@ -72,7 +72,7 @@ def stores(layers: dict[str, Layers]) -> list[Store]:
         lanes = one.first.stage.output.lanes
         rows = tuple(layer.scale_rows if layer else 0 for layer in one.all)
         places = [lane * SCALE_BITS for lane in range(lanes)]
-        found.append(Store(f"{part}_scales", rows, tuple(places), one.scale_bits, lanes * SCALE_BITS))
+        found.append(Store(f"{part}_scales", rows, tuple(places), one.precision.scale_bits, lanes * SCALE_BITS))
     return found
 
 

@@ -15,14 +15,19 @@ class Description(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class SharedPointwise(Description):
-    """A pointwise layer of a block, with the table behind it; channels as the network has them."""
+class SharedLayer(Description):
+    """What has a node and requantizes: by itself a pool or a scale, which have one mult and shift for all channels."""
 
     node: str
+    requantizer: Requantizer
+
+
+class SharedPointwise(SharedLayer):
+    """A pointwise layer of a block, with the table behind it; channels as the network has them."""
+
     in_channels: int = Field(ge=1)
     out_channels: int = Field(ge=1)
     weight_bits: int = Field(ge=2, le=9)
-    requantizer: Requantizer
     table: str | None = None
 
     @property
@@ -31,15 +36,13 @@ class SharedPointwise(Description):
         return self.in_channels * self.out_channels
 
 
-class SharedDepthwise(Description):
+class SharedDepthwise(SharedLayer):
     """A depthwise layer of a block, with the table behind it; padding is (top, left, bottom, right)."""
 
-    node: str
     kernel: tuple[int, int]
     stride: tuple[int, int]
     padding: tuple[int, int, int, int]
     weight_bits: int = Field(ge=2, le=9)
-    requantizer: Requantizer
     table: str | None = None
 
     def output(self, height: int, width: int) -> tuple[int, int]:
@@ -63,12 +66,21 @@ class SharedDepthwise(Description):
 
 
 class SharedBlock(Description):
-    """[expand] [depthwise] [project] [residual add of the block's input]: every part may be missing, not all.
+    """[expand] [depthwise] [scale] [project] [residual add of the block's input]: every part may be missing, not all.
+
+    A block of the network with squeeze-excite is three of these in a row. The first one ends in a `pool` and writes
+    means; the second computes the factors out of them; the third reads the first one's map again, computes the same
+    anew, and scales it. That costs multiplications, but no memory for the largest map of the block, whose `expand` and
+    `project` could not have worked at the same time anyway.
 
     Parameters
     ----------
     height, width, channels
         Of the map that the block reads, as the network has them.
+    pool
+        Global mean of what the depthwise layer gives; there is neither `project` nor `add` then.
+    scale
+        What the depthwise layer gives times one factor a channel, which the block before has written.
     add
         Name of the residual add's node.
     """
@@ -78,6 +90,8 @@ class SharedBlock(Description):
     channels: int = Field(ge=1)
     expand: SharedPointwise | None = None
     depthwise: SharedDepthwise | None = None
+    pool: SharedLayer | None = None
+    scale: SharedLayer | None = None
     project: SharedPointwise | None = None
     add: str | None = None
 
@@ -89,6 +103,10 @@ class SharedBlock(Description):
             raise ValueError(f"'{self.expand.node}' reads {self.expand.in_channels} of {self.channels} channels")
         if self.project and self.project.in_channels != self.middle:
             raise ValueError(f"'{self.project.node}' reads {self.project.in_channels} of {self.middle} channels")
+        if self.pool and (self.scale or self.project or self.add or not self.depthwise):
+            raise ValueError(f"'{self.pool.node}' stands behind no depthwise layer, or is not the last of its block")
+        if self.scale and not (self.depthwise and self.project):
+            raise ValueError(f"'{self.scale.node}' does not stand between a depthwise layer and a pointwise one")
         if self.add and self.output != (self.height, self.width, self.channels):
             raise ValueError(f"'{self.add}' adds maps of {self.shape} and {self.output}")
         return self
@@ -106,27 +124,45 @@ class SharedBlock(Description):
     @property
     def output(self) -> tuple[int, int, int]:
         """(height, width, channels) written."""
-        height, width = self.depthwise.output(self.height, self.width) if self.depthwise else (self.height, self.width)
+        height, width = (1, 1) if self.pool else self.filtered
         return height, width, self.project.out_channels if self.project else self.middle
 
     @property
-    def layers(self) -> tuple[SharedPointwise | SharedDepthwise, ...]:
+    def filtered(self) -> tuple[int, int]:
+        """Height and width behind the depthwise layer."""
+        return self.depthwise.output(self.height, self.width) if self.depthwise else (self.height, self.width)
+
+    @property
+    def convolutions(self) -> tuple[SharedPointwise | SharedDepthwise, ...]:
         """Those that are there, in order of the data flow."""
         return tuple(layer for layer in (self.expand, self.depthwise, self.project) if layer)
 
     @property
+    def layers(self) -> tuple[SharedLayer, ...]:
+        """Everything that requantizes but the residual add, in order of the data flow."""
+        every = self.expand, self.depthwise, self.pool, self.scale, self.project
+        return tuple(layer for layer in every if layer)
+
+    @property
     def nodes(self) -> tuple[str, ...]:
         """The network's nodes that the block computes, in order."""
-        found = [name for layer in self.layers for name in (layer.node, layer.table)]
+        found = [name for layer in self.layers for name in (layer.node, getattr(layer, "table", None))]
         return tuple(name for name in (*found, self.add) if name)
+
+    def repeats(self, part: str) -> bool:
+        """Whether it computes a part as the block two before it does, whose constants serve both."""
+        return bool(self.scale) and part in ("expand", "depthwise")
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates a frame that the network asks for."""
-        height, width, _ = self.output
+        """Multiply-accumulates a frame that the network asks for; what a squeeze-excite computes anew counts once."""
+        height, width = self.filtered
+        project = height * width * self.project.weights if self.project else 0
+        if self.scale:
+            return project + height * width * self.middle
         expand = self.height * self.width * self.expand.weights if self.expand else 0
         depthwise = height * width * self.middle * math.prod(self.depthwise.kernel) if self.depthwise else 0
-        return expand + depthwise + (height * width * self.project.weights if self.project else 0)
+        return expand + depthwise + project
 
 
 class PointwiseFolding(Description):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from itertools import pairwise
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -15,7 +14,15 @@ from deepdive.hardware.stages.dense import Dense
 from deepdive.hardware.stages.depthwise import Depthwise
 from deepdive.hardware.stages.external import MEMORY_WORD_BYTES, PORT
 from deepdive.hardware.stages.shared_block import SharedBlock, SharedFolding, padded
-from deepdive.hardware.stages.shared_chain import CODE_BITS, Common, block_chain, chain_cycles, common
+from deepdive.hardware.stages.shared_chain import (
+    CODE_BITS,
+    Common,
+    block_chain,
+    chain_cycles,
+    common,
+    gates_of,
+    tables_behind,
+)
 from deepdive.hardware.stages.stage import Pipe, Stage
 from deepdive.hardware.stages.table import Table
 
@@ -69,8 +76,11 @@ class SharedBody(Pipe):
 
     @model_validator(mode="after")
     def _chain(self) -> SharedBody:
-        for before, after in pairwise(self.blocks):
-            if before.output != after.shape:
+        for index, after in enumerate(self.blocks):
+            before = self.blocks[index - 1]
+            if after.scale:
+                self._excited(index)
+            elif index and before.output != after.shape:
                 raise ValueError(
                     f"stage '{self.name}': '{after.nodes[0]}' reads a map {after.shape}, and '{before.nodes[-1]}' "
                     f"before it writes {before.output}"
@@ -88,14 +98,53 @@ class SharedBody(Pipe):
             self.chain(block)
         return self
 
+    def _excited(self, index: int) -> None:
+        """A block that scales stands behind the one that pools the same map and the one that makes factors of means."""
+        block, name = self.blocks[index], f"stage '{self.name}': '{self.blocks[index].nodes[0]}'"
+        if index < 2 or not (pools := self.blocks[index - 2]).pool:
+            raise ValueError(f"{name} is scaled, and the block before the last one does not pool")
+        if (pools.shape, pools.expand, pools.depthwise) != (block.shape, block.expand, block.depthwise):
+            raise ValueError(f"{name} is not computed as in the block that pools it")
+        if self.blocks[index - 1].output != (1, 1, block.middle):
+            raise ValueError(f"{name} has {block.middle} channels, and factors {self.blocks[index - 1].output}")
+
     @property
     def nodes(self) -> tuple[str, ...]:
-        return tuple(node for block in self.blocks for node in block.nodes)
+        return tuple(dict.fromkeys(node for block in self.blocks for node in block.nodes))
 
     @property
     def shared(self) -> Common:
         """What all blocks have in common."""
-        return common(self.blocks, self.folding.dsp_bits)
+        return common(self.blocks, self.folding.dsp_bits, self.batch)
+
+    @property
+    def map_shapes(self) -> tuple[tuple[int, int, int], ...]:
+        """(height, width, channels) of every map: the one that comes in, and what each block writes."""
+        return self.blocks[0].shape, *(block.output for block in self.blocks)
+
+    def map_read(self, index: int) -> int:
+        """Which of the maps a block reads: what the one before it wrote, or what the first of the three read."""
+        return index - 2 if self.blocks[index].scale else index
+
+    @property
+    def map_places(self) -> list[int]:
+        """Words at which the maps begin in external memory; the last entry is the size of all.
+
+        Two slots for what comes in, one a map between blocks, two for what goes out.
+        """
+        words = [self.batch * self.words(shape) for shape in self.map_shapes]
+        words[0] *= 2
+        words[-1] *= 2
+        return [sum(words[:index]) for index in range(len(words) + 1)]
+
+    def inner_words(self, index: int) -> tuple[int, int]:
+        """Where map `index`, one between blocks, begins and ends in its memory on chip, in words.
+
+        Blocks read and write two memories in turn. Factors lie in the one that the map they scale lies in, behind it.
+        """
+        scaled = index < len(self.blocks) and self.blocks[index].scale and index > 2
+        at = self.inner_words(index - 2)[1] if scaled else 0
+        return at, at + self.batch * self.words(self.map_shapes[index])
 
     def chain(self, block: SharedBlock) -> tuple[Stage, ...]:
         """The stages through which a block flows."""
@@ -115,7 +164,7 @@ class SharedBody(Pipe):
 
     def block_cycles(self, block: SharedBlock) -> int:
         """Clock cycles of a block for one batch, weights loaded: fill, all frames, drain, start, memory latency."""
-        memory = MEMORY_CYCLES if self.maps == "external" else 0
+        memory = MEMORY_CYCLES * (2 if block.scale else 1) if self.maps == "external" else 0
         return chain_cycles(self.chain(block), self.batch) + START_CYCLES + memory
 
     def load_cycles(self, block: SharedBlock) -> int:
@@ -170,7 +219,8 @@ class SharedBody(Pipe):
         expand, project = self.folding.expand, self.folding.project
         taps = math.prod(self.shared.kernel)
         depthwise = min(self.folding.taps or taps, taps) * self.folding.middle_lanes if self.has_depthwise else 0
-        return depthwise + sum(part.multipliers for part in (expand, project) if part)
+        scale = self.folding.middle_lanes if any(block.scale for block in self.blocks) else 0
+        return depthwise + scale + sum(part.multipliers for part in (expand, project) if part)
 
     @property
     def has_depthwise(self) -> bool:
@@ -191,6 +241,7 @@ class SharedBody(Pipe):
         """
         lanes = self.folding.memory_lanes
         passed = sum(self.words(block.shape) + self.words(block.output) for block in self.blocks)
+        passed += sum(self.words((1, 1, block.middle)) for block in self.blocks if block.scale)
         passed += self.words(self.blocks[0].shape) + self.words(self.blocks[-1].output)
         weights = MEMORY_WORD_BYTES * sum(self.weight_words(block) for block in self.blocks)
         return (passed * lanes if self.maps == "external" else 0) + (
@@ -220,6 +271,8 @@ class SharedBody(Pipe):
             for name, (depth, width) in self.constants(block).items():
                 before = found[name].depth if name in found else 0
                 if self.weights == "on_chip":
+                    if block.repeats(name.split("_")[0]):
+                        continue
                     found[name] = Memory(name=name, depth=before + depth, width=width, read_only=True)
                 else:
                     found[name] = Memory(name=name, depth=max(before, depth), width=width, banks=self.weight_buffers)
@@ -237,17 +290,19 @@ class SharedBody(Pipe):
         """All blocks' tables behind each part, on chip."""
         lanes = {"depthwise": self.folding.middle_lanes}
         lanes |= {n: how.lanes for n in ("expand", "project") if (how := getattr(self.folding, n))}
-        rows = {part: sum(bool(getattr(block, part)) for block in self.blocks) for part in self.shared.tables}
-        return tuple(table_memory(part, lanes[part], count) for part, count in rows.items())
+        return tuple(table_memory(part, lanes[part], len(self.tables(part))) for part in self.shared.tables)
+
+    def tables(self, part: str) -> tuple[str | None, ...]:
+        """The tables behind a part as they lie in its memory, each once; None is the one of layers without."""
+        return tables_behind(self.blocks, part)
 
     def map_memories(self) -> tuple[Memory, ...]:
         """Two of each: a batch that comes in, one between blocks, one that goes out."""
-        inner = max((self.words(block.shape) for block in self.blocks[1:]), default=0)
-        words = {"came": self.words(self.input.shape), "between": inner, "goes": self.words(self.output.shape)}
+        inner = max((self.inner_words(index)[1] for index in range(1, len(self.blocks))), default=0)
+        came, goes = (self.batch * self.words(stream.shape) for stream in (self.input, self.output))
         width = self.folding.memory_lanes * CODE_BITS
-        return tuple(
-            Memory(name=name, depth=self.batch * depth, width=width, banks=2) for name, depth in words.items() if depth
-        )
+        depths = {"came": came, "between": inner, "goes": goes}
+        return tuple(Memory(name=name, depth=depth, width=width, banks=2) for name, depth in depths.items() if depth)
 
     def resources(self) -> Resources:
         """Each part as large as the block that needs most of it, FIFOs, memories, ports, descriptors and their use.
@@ -259,7 +314,7 @@ class SharedBody(Pipe):
         for block in self.blocks:
             for stage in self.chain(block):
                 parts[stage.name] = largest(parts.get(stage.name), without_memories(stage))
-                for stream in stage.outputs:
+                for stream in (*stage.outputs, *([gates] if (gates := gates_of([stage])) else [])):
                     key = f"{stage.name} {stream.name}"
                     parts[key] = largest(parts.get(key), stream.resources)
         fixed = [PORT] * (self.memory_ports + (self.maps == "external") * 2)

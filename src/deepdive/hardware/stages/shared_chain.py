@@ -9,15 +9,18 @@ from functools import lru_cache
 
 from deepdive.hardware.stages.add import ResidualAdd
 from deepdive.hardware.stages.arithmetic import WIDE_BITS, pair_field
+from deepdive.hardware.stages.channel_scale import ChannelScale
 from deepdive.hardware.stages.dense import Dense
 from deepdive.hardware.stages.depthwise import Depthwise
 from deepdive.hardware.stages.fork import Fork
+from deepdive.hardware.stages.pool import GlobalAveragePool
 from deepdive.hardware.stages.repack import Repack
 from deepdive.hardware.stages.shared_block import (
     PointwiseFolding,
     SharedBlock,
     SharedDepthwise,
     SharedFolding,
+    SharedLayer,
     SharedPointwise,
     padded,
 )
@@ -48,6 +51,8 @@ class Common:
         Of the wider operand of a DSP.
     tables
         Parts behind which some block has a table; the others' codes pass it as they are.
+    batch
+        Frames that pass a block together.
     """
 
     kernel: tuple[int, int]
@@ -57,6 +62,7 @@ class Common:
     project_bits: int
     dsp_bits: int
     tables: tuple[str, ...] = ()
+    batch: int = 1
 
     @property
     def expand_field(self) -> int:
@@ -69,7 +75,7 @@ class Common:
         return pair_field(self.project_bits, self.dsp_bits)
 
 
-def common(blocks: Sequence[SharedBlock], dsp_bits: int = WIDE_BITS) -> Common:
+def common(blocks: Sequence[SharedBlock], dsp_bits: int = WIDE_BITS, batch: int = 1) -> Common:
     """The hardware that all of `blocks` can run on."""
     kernels = sorted({block.depthwise.kernel for block in blocks if block.depthwise})
     return Common(
@@ -80,6 +86,7 @@ def common(blocks: Sequence[SharedBlock], dsp_bits: int = WIDE_BITS) -> Common:
         project_bits=max((block.project.weight_bits for block in blocks if block.project), default=2),
         dsp_bits=dsp_bits,
         tables=tables_of(blocks),
+        batch=batch,
     )
 
 
@@ -87,6 +94,11 @@ def tables_of(blocks: Sequence[SharedBlock]) -> tuple[str, ...]:
     """Parts behind which some block has a table."""
     parts = ("expand", "depthwise", "project")
     return tuple(p for p in parts if any((layer := getattr(b, p)) and layer.table for b in blocks))
+
+
+def tables_behind(blocks: Sequence[SharedBlock], part: str) -> tuple[str | None, ...]:
+    """The tables behind a part, each once; None stands for layers that have none."""
+    return tuple(dict.fromkeys(layer.table for block in blocks if (layer := getattr(block, part))))
 
 
 @lru_cache(maxsize=1 << 14)
@@ -112,6 +124,10 @@ class Chain:
         self.repack("align", self.inner, folding.middle_lanes)
         if block.depthwise:
             self.depthwise()
+        if block.pool:
+            self.pool(block.pool)
+        if block.scale:
+            self.scale(block.scale)
         outer = padded(block.output[2], folding.outer)
         if block.project:
             lanes = folding.project.in_lanes if folding.project else 1
@@ -214,6 +230,36 @@ class Chain:
         )
         self.table("depthwise", layer)
 
+    def pool(self, layer: SharedLayer) -> None:
+        """The means of all pixels."""
+        self.size = 1, 1
+        given = self.stream("means", self.inner, self.folding.middle_lanes)
+        self.put(
+            GlobalAveragePool(name="pool", node=layer.node, input=self.end, output=given, requantizer=layer.requantizer)
+        )
+        self.end = given
+
+    def scale(self, layer: SharedLayer) -> None:
+        """Every pixel times the factors, which come in front of the map: those of all frames wait in a FIFO."""
+        size, self.size = self.size, (1, 1)
+        memory = self.folding.memory_lanes
+        came = self.stream("gates", padded(self.block.middle, self.folding.outer), memory, pixels=self.shared.batch)
+        factors = self.stream("gates_align_out", self.inner, self.folding.middle_lanes)
+        self.put(Repack(name="gates_align", input=came, output=factors))
+        self.size = size
+        given = self.stream("scale_out", self.inner, self.folding.middle_lanes)
+        self.put(
+            ChannelScale(
+                name="scale",
+                node=layer.node,
+                input=self.end,
+                factors=factors,
+                output=given,
+                requantizer=layer.requantizer,
+            )
+        )
+        self.end = given
+
     def early_pixels(self) -> int:
         """What a strided window gives too early, a row at a time: as in ``deepdive.compiler.fifos``."""
         layer = self.block.depthwise
@@ -244,10 +290,13 @@ def chain_cycles(chain: Sequence[Stage], frames: int) -> int:
     input beat that completes it (`fill_beats`, input beats coming evenly); its last one follows the last input beat by
     `drain_cycles`, but comes no earlier than its own loops allow: those of a dense stage that takes several turns over
     a pixel begin when all of the first one is there. Every stage adds the latency of its pipeline. While a depthwise
-    layer takes several steps over a beat, the window in front of it stands still.
+    layer takes several steps over a beat, the window in front of it stands still. Factors come in front of the map.
     """
-    source = chain[0].inputs[0]
-    times = {source.name: (0.0, float(frames * source.beats))}
+    source, gates = chain[0].inputs[0], gates_of(chain)
+    ahead = frames * gates.beats if gates else 0
+    times = {source.name: (float(ahead), float(ahead + frames * source.beats))}
+    if gates:
+        times[gates.name] = 0.0, float(ahead)
     last = 0.0
     raster = 0
     for stage in chain:
@@ -266,3 +315,8 @@ def chain_cycles(chain: Sequence[Stage], frames: int) -> int:
         for stream in stage.outputs:
             times[stream.name] = (first_out, last)
     return round(last)
+
+
+def gates_of(chain: Sequence[Stage]) -> Stream | None:
+    """The words of factors that a chain reads in front of its map."""
+    return next((stage.inputs[0] for stage in chain if stage.name == "gates_align"), None)

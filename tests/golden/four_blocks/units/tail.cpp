@@ -44,6 +44,7 @@ struct tail_pool_spec {
     using output = deepdive::beat<ap_uint<8>, 4>;
     static constexpr int pixels = 16;
     static constexpr int groups = 8;
+    static constexpr int least_groups = 8;
     static constexpr int mult = 50789;
     static constexpr int drop = 19;
     static constexpr int acc_bits = 13;

@@ -119,9 +119,9 @@ struct body1_shared_give_codes_spec {
 
 const deepdive::shared_block body1_shared_blocks[2] = {
     // body1.expand body1.depthwise body1.project body1.add
-    {{0, 256, 128}, {512, 0, 128}, 0, {128, true, true}, {128, true, false}, {64, 2, 2}, {64, 2, 4, 0, 0, 0, 0, 255, true}, {64, 8, 8}, {}, {512, true}, {512, true, false}, {8, 8, 8, 1, 1, 2, 2, 2, 2, {0}}, {64, 8, 1, 0, 0, 0, 0, 255, true}, {512, true}, {512, true, false}, {64, 8, 8}, {64, 8, 2, 0, 0, 128, 0, 255, true}, {64, 2, 2}, {}, {128, true}, {128, true, false}, {64, 2, 58918, 7425, {-8491904}, 16, 128, 0, 255, true}, {128, true}, {}, {}, {}},
+    {{0, 256, 128}, {}, {512, 0, 128}, 0, {}, {128, true, true}, {128, true, false}, {64, 2, 2}, {64, 2, 4, 0, 0, 0, 0, 255, true}, {64, 8, 8}, {}, {512, true}, {512, true, false}, {8, 8, 8, 1, 1, 2, 2, 2, 2, {0}}, {64, 8, 1, 0, 0, 0, 0, 255, true}, {512, true}, {512, false, true}, {}, {512, false}, {}, {512, false, true}, {}, {512, false}, {512, true, false}, {64, 8, 8}, {64, 8, 2, 0, 0, 128, 0, 255, true}, {64, 2, 2}, {}, {128, true}, {128, true, false}, {64, 2, 58918, 7425, {-8491904}, 16, 128, 0, 255, true}, {128, true}, {}, {}, {}},
     // body2.expand body2.depthwise body2.project
-    {{512, 0, 128}, {768, 128, 64}, 92, {128, true, false}, {128, true, false}, {64, 2, 2}, {64, 2, 4, 0, 0, 0, 0, 255, true}, {64, 8, 8}, {}, {512, true}, {512, true, false}, {8, 8, 8, 2, 2, 2, 2, 2, 2, {0}}, {16, 8, 1, 0, 0, 0, 0, 255, true}, {128, true}, {128, true, false}, {16, 8, 8}, {16, 8, 4, 0, 0, 128, 0, 255, true}, {16, 4, 4}, {}, {64, true}, {64, false, true}, {}, {64, false}, {}, {}, {}},
+    {{512, 0, 128}, {}, {768, 128, 64}, 92, {}, {128, true, false}, {128, true, false}, {64, 2, 2}, {64, 2, 4, 0, 0, 0, 0, 255, true}, {64, 8, 8}, {}, {512, true}, {512, true, false}, {8, 8, 8, 2, 2, 2, 2, 2, 2, {0}}, {16, 8, 1, 0, 0, 0, 0, 255, true}, {128, true}, {128, false, true}, {}, {128, false}, {}, {128, false, true}, {}, {128, false}, {128, true, false}, {16, 8, 8}, {16, 8, 4, 0, 0, 128, 0, 255, true}, {16, 4, 4}, {}, {64, true}, {64, false, true}, {}, {64, false}, {}, {}, {}},
 };
 
 // Where maps come in and go out.

@@ -201,6 +201,7 @@ def frame_scale(stage: ChannelScale | GlobalAveragePool, how: Requantize, output
         *integers(
             pixels=stage.input.height * stage.input.width,
             groups=stage.input.groups,
+            least_groups=stage.input.groups,
             mult=int(how.mult[0]),
             drop=int(drop_bits(how.shift[0], how.rounding, product_bits)),
         ),

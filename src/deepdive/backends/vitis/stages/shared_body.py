@@ -28,9 +28,10 @@ from deepdive.hardware.stream import Stream
 from deepdive.qnet import FeatureMap, QNet
 
 MEMBERS = (
-    *("source", "target", "weights_at", "fork"),
+    *("source", "gates", "target", "weights_at", "gates_route", "fork"),
     *("expand_route", "feed", "expand", "align", "align_past", "expand_select"),
     *("depthwise_route", "window", "depthwise", "depthwise_select"),
+    *("pool_route", "pool", "pool_select", "gates_align", "scale_route", "scale", "scale_select"),
     *("project_route", "gather", "project", "pack", "pack_past", "project_select"),
     *("add_route", "add", "add_select"),
     *("expand_table", "depthwise_table", "project_table"),
@@ -60,6 +61,10 @@ class SharedCode:
         A title and the initializers of each descriptor's members.
     places
         Of the map that comes in and of the one that goes out: initializers of ``map_place``.
+    excited
+        Whether some block reads factors.
+    scales_first
+        Whether the third block does, whose map is the one that came in.
     map_words
         Of the map memories on chip: what comes in, what lies between blocks, what goes out.
     """
@@ -74,21 +79,33 @@ class SharedCode:
     fifos: tuple[RegionFifo, ...]
     processes: tuple[Process, ...]
     end: str
+    excited: bool
     blocks: tuple[tuple[str, list[str]], ...]
     bank: tuple[BankMemory, ...]
     roms: tuple[str, ...]
     tables: bool
     places: tuple[str, str]
+    scales_first: bool
     map_words: tuple[int, int, int]
 
     @property
-    def hops(self) -> list[tuple[str, str, str]]:
-        """Maps on chip: a C++ condition, and from which memory to which one a block then goes; the last has none."""
+    def hops(self) -> list[tuple[str, str, str, str]]:
+        """Maps on chip: a C++ condition, from which memory to which one a block then goes; the last has none.
+
+        The last of each is where factors come from, behind the map that the block reads or, if that came in, alone.
+        """
         last, between = len(self.blocks) - 1, ("between_even", "between_odd")
         if last == 0:
-            return [("", "came", "goes")]
-        found = [("index == 0", "came", between[0]), ("index == last", between[(last - 1) % 2], "goes")]
-        found += [("index % 2 != 0", between[0], between[1]), ("", between[1], between[0])][: last - 1]
+            return [("", "came", "goes", "came")]
+        after = [between[1], between[0]] * last
+        found = [("index == 0", "came", between[0], "came")]
+        if self.scales_first:
+            found.append(("index == 2", "came", "goes" if last == 2 else between[0], between[1]))
+        if last > 2 or not self.scales_first:
+            found.append(("index == last", after[last], "goes", after[last]))
+        found += [("index % 2 != 0", between[0], between[1], between[0]), ("", between[1], between[0], between[1])][
+            : last - 1
+        ]
         return found
 
     @property
@@ -128,6 +145,7 @@ def _(stage: SharedBody, net: QNet) -> StageCode:
         fifos=tuple(region.fifos),
         processes=tuple(region.processes),
         end=region.end,
+        excited=region.excited,
         blocks=tuple(
             (" ".join(printable(node) for node in block.nodes), descriptor(numbers.descriptor(index)))
             for index, block in enumerate(stage.blocks)
@@ -136,6 +154,7 @@ def _(stage: SharedBody, net: QNet) -> StageCode:
         roms=tuple(f"{stage.name}_{name}" for name in numbers.roms) if on_chip else (),
         tables=bool(numbers.tables),
         places=(literal(numbers.place(0)), literal(numbers.place(len(stage.blocks)))),
+        scales_first=len(stage.blocks) > 2 and stage.blocks[2].scale is not None,
         map_words=map_words(stage),
     )
     ports: list[MemoryPort] = []
@@ -168,9 +187,9 @@ def _(stage: SharedBody, net: QNet) -> StageCode:
 
 
 def map_words(stage: SharedBody) -> tuple[int, int, int]:
-    """Words of a batch: of the map that comes in, of the largest between blocks, of the one that goes out."""
-    came, *between = (stage.batch * stage.words(block.shape) for block in stage.blocks)
-    return came, max(between, default=0), stage.batch * stage.words(stage.blocks[-1].output)
+    """Words of a batch on chip: of what comes in, of what lies between blocks, of what goes out."""
+    words = {memory.name: memory.depth for memory in stage.map_memories()}
+    return words["came"], words.get("between", 0), words["goes"]
 
 
 def bank(numbers: SharedNumbers) -> tuple[BankMemory, ...]:

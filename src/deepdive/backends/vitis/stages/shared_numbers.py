@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
-from deepdive.backends.vitis.rom import drop_bits, needed_bits, pack_scales, pack_weights
+from deepdive.backends.vitis.rom import FACTOR_BITS, drop_bits, needed_bits, pack_scales, pack_weights
 from deepdive.backends.vitis.stages.add import ADD_BITS
 from deepdive.backends.vitis.stages.code import node_of
-from deepdive.hardware.constants import add_bias, convolution_scales, dense_weights, depthwise_weights, table_codes
+from deepdive.hardware.constants import (
+    add_bias,
+    as_conv,
+    convolution_scales,
+    dense_weights,
+    depthwise_weights,
+    pool_bias,
+    table_codes,
+)
 from deepdive.hardware.stages import (
+    ChannelScale,
     Dense,
     Depthwise,
     Fork,
+    GlobalAveragePool,
     Repack,
+    Requantizer,
     ResidualAdd,
     SharedBlock,
     SharedBody,
@@ -25,8 +37,9 @@ from deepdive.hardware.stages import (
 )
 from deepdive.hardware.stages.external import MEMORY_WORD_BYTES
 from deepdive.hardware.stages.shared_block import padded
-from deepdive.hardware.stages.shared_chain import CODE_BITS
-from deepdive.qnet import Add, Conv, FeatureMap, QNet
+from deepdive.hardware.stages.shared_chain import CODE_BITS, gates_of
+from deepdive.qnet import Add, Conv, FeatureMap, GlobalAvgPool, Linear, QNet, Requantize
+from deepdive.qnet import ChannelScale as ChannelScaleNode
 from deepdive.qnet import Table as TableNode
 
 PARTS = ("expand", "depthwise", "project")
@@ -43,7 +56,7 @@ class BlockNumbers:
     Parameters
     ----------
     weights
-        Centred weights of each part that the block has, int16 (words, ...).
+        Centred weights of each part that the block has, int16 (words, ...), but for those that are stored already.
     """
 
     block: SharedBlock
@@ -66,10 +79,9 @@ class SharedNumbers:
         weights, scales = {}, {}
         for part in PARTS:
             stage = stages.get(part)
-            if not isinstance(stage, Dense | Depthwise):
+            if not isinstance(stage, Dense | Depthwise) or (self.kept and block.repeats(part)):
                 continue
-            node, (x,) = node_of(self.net, stage.node)
-            assert isinstance(node, Conv)
+            node, (x,) = self.conv(stage.node)
             if isinstance(stage, Dense):
                 weights[part] = dense_weights(stage, node)
             else:
@@ -77,6 +89,17 @@ class SharedNumbers:
             weights[part] = weights[part].reshape(len(weights[part]), -1)
             scales[part] = pack_scales(convolution_scales(stage, node, unsigned(x)), stage.requantizer)
         return BlockNumbers(block, stages, node_of(self.net, block.nodes[0])[1][0], weights, scales)
+
+    @property
+    def kept(self) -> bool:
+        """Whether all weights lie on chip."""
+        return self.body.weights == "on_chip"
+
+    def conv(self, name: str) -> tuple[Conv, tuple[FeatureMap, ...]]:
+        """A convolution by name and what it reads; a linear layer is one of a map of one pixel."""
+        node, types = node_of(self.net, name)
+        assert isinstance(node, Conv | Linear)
+        return as_conv(node), types
 
     @cached_property
     def weight_bits(self) -> dict[str, int]:
@@ -109,9 +132,9 @@ class SharedNumbers:
 
     @cached_property
     def tables(self) -> dict[str, np.ndarray]:
-        """All tables behind each part that has some: uint8 (256 * blocks with the part, 1), codes moved up."""
+        """All tables behind each part that has some: uint8 (256 * tables, 1), codes moved up."""
         return {
-            part: np.concatenate([self.table(layer.table) for b in self.body.blocks if (layer := getattr(b, part))])
+            part: np.concatenate([self.table(name) for name in self.body.tables(part)])
             for part in self.body.shared.tables
         }
 
@@ -128,40 +151,36 @@ class SharedNumbers:
 
     @cached_property
     def maps_at(self) -> list[int]:
-        """Words at which the maps begin: two slots for what comes in, one a map between blocks, two for what goes out.
-
-        The last entry is the size of all.
-        """
-        words = [self.body.batch * self.body.words(block.shape) for block in self.body.blocks]
-        words.append(self.body.batch * self.body.words(self.body.blocks[-1].output))
-        words[0] *= 2
-        words[-1] *= 2
-        return [sum(words[:index]) for index in range(len(words) + 1)]
+        """Words at which the maps begin in external memory, and behind the last one's end."""
+        return self.body.map_places
 
     def place(self, index: int) -> Fields:
-        """Where map `index` lies: the one that block `index` reads."""
-        shape = self.body.blocks[index].shape if index < len(self.blocks) else self.body.blocks[-1].output
-        words = self.body.words(shape)
-        if self.body.maps == "on_chip":  # each map has a memory of its own
-            return {"at": 0, "step": 0, "words": words}
-        ends = index in (0, len(self.blocks))
+        """Where map `index` lies: the one that comes in, or that block `index - 1` writes."""
+        words = self.body.words(self.body.map_shapes[index])
+        ends = index in (0, len(self.body.blocks))
+        if self.body.maps == "on_chip":
+            return {"at": 0 if ends else self.body.inner_words(index)[0], "step": 0, "words": words}
         return {"at": self.maps_at[index], "step": self.body.batch * words if ends else 0, "words": words}
 
     def descriptor(self, index: int) -> dict[str, Fields | int]:
         """One row of the table, as ``deepdive/shared_block.h`` has it; what is missing is zero."""
         one, previous = self.blocks[index], self.blocks[:index]
         block, stages, folding = one.block, list(one.stages.values()), self.body.folding
+        gates = gates_of(stages)
         source, result = stages[0].inputs[0].beats, stages[-1].outputs[0].beats
         inner = padded(block.middle, folding.inner) // folding.middle_lanes
-        middle, filtered = block.height * block.width * inner, block.output[0] * block.output[1] * inner
+        middle, filtered = block.height * block.width * inner, math.prod(block.filtered) * inner
+        pooled = inner if block.pool else filtered
         beats = {
             "expand": (source, middle),
             "depthwise": (middle, filtered),
-            "project": (filtered, result),
+            "pool": (filtered, pooled),
+            "scale": (pooled, pooled),
+            "project": (pooled, result),
             "add": (result, result),
         }
         found: dict[str, Fields | int] = {
-            "source": self.place(index),
+            "source": self.place(self.body.map_read(index)),
             "target": self.place(index + 1),
             "weights_at": sum(len(image) for image in self.images[:index]) if self.body.weights == "external" else 0,
             "fork": {"beats": source, "to_a": True, "to_b": block.add is not None},
@@ -172,6 +191,10 @@ class SharedNumbers:
         for stage in stages:
             if not isinstance(stage, Fork):
                 found[self.role(stage, block)] = self.layer(stage, one, previous)
+        if any(block.scale for block in self.body.blocks):
+            found["gates_route"] = {"ahead": gates.beats if gates else 0, "beats": source}
+        if gates:
+            found["gates"] = self.place(index)
         return found
 
     @staticmethod
@@ -180,6 +203,8 @@ class SharedNumbers:
         return {
             "expand": block.expand is not None,
             "depthwise": block.depthwise is not None,
+            "pool": block.pool is not None,
+            "scale": block.scale is not None,
             "project": block.project is not None,
             "add": block.add is not None,
         }
@@ -212,10 +237,8 @@ class SharedNumbers:
                 "zero_points": (x.uniform_zero_point,),
             }
         if isinstance(stage, Dense | Depthwise):
-            node, _ = node_of(self.net, stage.node)
-            assert isinstance(node, Conv)
-            kept = self.body.weights == "on_chip"
-            before = [p for p in previous if stage.name in p.weights] if kept else []
+            node, _ = self.conv(stage.node)
+            before = [p for p in self.stored(one, previous, stage.name) if stage.name in p.weights] if self.kept else []
             return {
                 "pixels": stage.output.height * stage.output.width,
                 "groups": stage.input.groups,
@@ -227,10 +250,45 @@ class SharedNumbers:
             }
         if isinstance(stage, Table):
             part = stage.name.removesuffix("_table")
-            return {"beats": stage.output.beats, "first": -256 * sum(part in p.weights for p in previous)}
+            row = self.body.tables(part).index(getattr(one.block, part).table)
+            return {"beats": stage.output.beats, "first": -256 * row}
+        if isinstance(stage, GlobalAveragePool):
+            return self.pool(stage)
+        if isinstance(stage, ChannelScale):
+            return self.scale(stage)
         if isinstance(stage, ResidualAdd):
             return self.add(stage, one)
         return {}
+
+    @staticmethod
+    def stored(one: BlockNumbers, previous: list[BlockNumbers], part: str) -> list[BlockNumbers]:
+        """The blocks whose constants of a part lie in front of a block's."""
+        return previous[:-2] if one.block.repeats(part) else previous
+
+    def pool(self, stage: GlobalAveragePool) -> Fields:
+        """A global average pool."""
+        node, (x,) = node_of(self.net, stage.node)
+        assert isinstance(node, GlobalAvgPool)
+        _ = x.uniform_zero_point  # or a refusal
+        return {
+            "pixels": stage.input.height * stage.input.width,
+            "groups": stage.input.groups,
+            "biases": (int(pool_bias(stage, unsigned(x))[0]),),
+            **one_factor(node.requantize, stage.requantizer, node.output),
+        }
+
+    def scale(self, stage: ChannelScale) -> Fields:
+        """A channel scale."""
+        node, types = node_of(self.net, stage.node)
+        assert isinstance(node, ChannelScaleNode)
+        x, factors = (unsigned(one).uniform_zero_point for one in types)
+        return {
+            "pixels": stage.input.height * stage.input.width,
+            "groups": stage.input.groups,
+            "zeros_input": (x,),
+            "zeros_factors": (factors,),
+            **one_factor(node.requantize, stage.requantizer, node.output),
+        }
 
     def add(self, stage: ResidualAdd, one: BlockNumbers) -> Fields:
         """The residual add: the skipped map first, whatever the network's order is."""
@@ -266,6 +324,16 @@ def moved(x: FeatureMap) -> int:
 def unsigned(x: FeatureMap) -> FeatureMap:
     """The same map in unsigned bytes: codes and zero points moved up alike."""
     return replace(x, bits=CODE_BITS, signed=False, zero_point=tuple(z + moved(x) for z in x.zero_points))
+
+
+def one_factor(how: Requantize, requantizer: Requantizer, output: FeatureMap) -> Fields:
+    """The one mult and shift of all channels, zero point and range."""
+    return {
+        "mult": int(how.mult[0]),
+        "drop": int(drop_bits(how.shift[0], how.rounding, requantizer.acc_bits + FACTOR_BITS)),
+        **clip(output, how.q_min, how.q_max),
+        "half_up": how.rounding == "half_up",
+    }
 
 
 def clip(x: FeatureMap, q_min: int, q_max: int) -> Fields:

@@ -60,7 +60,7 @@ class Region:
         self.depths: dict[str, int] = {}
         for chain in self.chains:
             for stage in chain.values():
-                for stream in stage.outputs:
+                for stream in (*stage.inputs, *stage.outputs):
                     self.depths[stream.name] = max(self.depths.get(stream.name, 2), stream.depth)
         self.build()
 
@@ -69,6 +69,12 @@ class Region:
         folding = self.body.folding
         memory, middle = folding.memory_lanes, folding.middle_lanes
         end = self.fifo("source", beat(memory))
+        self.excited = any(block.scale for block in self.body.blocks)
+        if self.excited:
+            main, gates = self.fifo("maps", beat(memory)), self.fifo("gates", beat(memory))
+            self.put("lead", (end, gates, main), "gates_route")
+            self.factors = self.repack("gates_align", gates, memory, middle)
+            end = main
         adds = any(block.add for block in self.body.blocks)
         if adds:
             main, self.skip = self.fifo("main", beat(memory)), self.fifo("skip", beat(memory))
@@ -76,6 +82,8 @@ class Region:
             end = main
         end = self.part("expand", end, beat(memory), beat(middle), self.expand, self.past("align", memory, middle))
         end = self.part("depthwise", end, beat(middle), beat(middle), self.depthwise, lambda name: name)
+        end = self.part("pool", end, beat(middle), beat(middle), self.pool, lambda name: name)
+        end = self.part("scale", end, beat(middle), beat(middle), self.scale, lambda name: name)
         end = self.part("project", end, beat(middle), beat(memory), self.project, self.past("pack", middle, memory))
         self.end = self.part("add", end, beat(memory), beat(memory), self.add, lambda name: name)
 
@@ -129,6 +137,28 @@ class Region:
         result = self.fifo("depthwise_out", beat(lanes))
         self.put("depthwise", ("windows", result, *self.words("depthwise")), "depthwise", spec="depthwise")
         return self.table("depthwise", result, lanes)
+
+    def pool(self, end: str) -> str:
+        """The means of a map."""
+        lanes = self.body.folding.middle_lanes
+        self.one_factor("pool", (("input", beat(lanes)), ("output", beat(lanes))))
+        result = self.fifo("means", beat(lanes))
+        self.put("global_avg_pool", (end, result), "pool", spec="pool")
+        return result
+
+    def scale(self, end: str) -> str:
+        """A map times one factor a channel."""
+        lanes = self.body.folding.middle_lanes
+        self.one_factor("scale", (("input", beat(lanes)), ("factors", beat(lanes)), ("output", beat(lanes))))
+        result = self.fifo("scale_out", beat(lanes))
+        self.put("channel_scale", (end, self.factors, result), "scale", spec="scale")
+        return result
+
+    def one_factor(self, name: str, beats: tuple[tuple[str, str], ...]) -> None:
+        """The struct of a part with one mult and shift for all channels."""
+        layers = [layer for block in self.body.blocks if (layer := getattr(block, name))]
+        acc_bits = max(layer.requantizer.acc_bits for layer in layers)
+        self.spec(name, beats, integers(acc_bits=acc_bits, **self.groups(self.all(name))))
 
     def table(self, part: str, end: str, lanes: int) -> str:
         """What looks codes up behind a part, where a block wants that."""

@@ -17,6 +17,15 @@ read_burst:
     }
 }
 
+// Reads `ahead` words from `ahead_at` of one memory on, then `words` words from `at` of another, or the same, on.
+template <class Word>
+void read_maps(const Word* in_front, const Word* memory, hls::stream<Word>& output, int ahead_at, int ahead, int at,
+               int words) {
+#pragma HLS inline off
+    read_map(in_front, output, ahead_at, ahead);
+    read_map(memory, output, at, words);
+}
+
 // Writes `words` words from `at` on.
 template <class Word>
 void write_map(hls::stream<Word>& input, Word* memory, int at, int words) {

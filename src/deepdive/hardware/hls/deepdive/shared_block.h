@@ -31,6 +31,11 @@ struct select_layer {
     bool from_a;
 };
 
+struct lead_layer {
+    int ahead;
+    int beats;
+};
+
 struct repack_layer {
     int pixels;
     int reads;
@@ -76,6 +81,31 @@ struct depthwise_layer {
     bool half_up;
 };
 
+struct pool_layer {
+    int pixels;
+    int groups;
+    int biases[1];
+    int mult;
+    int drop;
+    int zero_point;
+    int q_min;
+    int q_max;
+    bool half_up;
+};
+
+struct scale_layer {
+    int pixels;
+    int groups;
+    short zeros_input[1];
+    short zeros_factors[1];
+    int mult;
+    int drop;
+    int zero_point;
+    int q_min;
+    int q_max;
+    bool half_up;
+};
+
 struct add_layer {
     int pixels;
     int groups;
@@ -97,8 +127,10 @@ struct table_layer {
 
 struct shared_block {
     map_place source;
+    map_place gates;  // factors that are read in front of it
     map_place target;
     int weights_at;  // in external memory
+    lead_layer gates_route;
     route_layer fork;
     route_layer expand_route;
     repack_layer feed;
@@ -110,6 +142,13 @@ struct shared_block {
     window_layer window;
     depthwise_layer depthwise;
     select_layer depthwise_select;
+    route_layer pool_route;
+    pool_layer pool;
+    select_layer pool_select;
+    repack_layer gates_align;
+    route_layer scale_route;
+    scale_layer scale;
+    select_layer scale_select;
     route_layer project_route;
     repack_layer gather;
     dense_layer project;
