@@ -223,8 +223,8 @@ def simulate(program: Path, design: Design, net: QNet, images: np.ndarray, how: 
             if not memory.writes:
                 data = (program.parent.parent / f"{memory.name}.bin").read_bytes()
                 write_memory(folder / f"{tap_name(TOP, memory.name)}.memory.mem", data, memory.word_bytes)
-        # While a unit takes its frame in, no beat may pass between units.
-        patience = max(how.patience, 4 * design.frame_interval_cycles)
+        # While units take in what they work on at a time, or work on it, no beat may pass between units.
+        patience = max(how.patience, 4 * batch(design) * design.frame_interval_cycles)
         _, complete = run_bench(program, replace(how, patience=patience), folder)
         if not complete:
             arrived = len(traffic(folder, tap_name(TOP, "m_axis")).frames)
