@@ -141,8 +141,8 @@ class Chain:
             add = ResidualAdd(name="add", node=block.add, input_a=skip, input_b=self.end, output=given)
             self.stages = (fork, *self.stages, add)
 
-    def stream(self, name: str, channels: int, lanes: int, *, taps: int = 1, pixels: int = 0) -> Stream:
-        """A stream of the map's present size, with room for two beats and some pixels."""
+    def stream(self, name: str, channels: int, lanes: int, *, taps: int = 1, pixels: int = 0, beats: int = 0) -> Stream:
+        """A stream of the map's present size, with room for two beats, some pixels and some beats."""
         return Stream(
             name=name,
             height=self.size[0],
@@ -151,7 +151,7 @@ class Chain:
             lanes=lanes,
             bits=CODE_BITS,
             taps=taps,
-            depth=2 + pixels * channels // lanes,
+            depth=2 + pixels * channels // lanes + beats,
         )
 
     def put(self, stage: Stage) -> None:
@@ -170,7 +170,9 @@ class Chain:
             raise ValueError(f"the folding of a shared body has no {role}, and '{layer.node}' needs one")
         if role == "expand":
             self.repack("feed", self.end.channels, how.in_lanes, pixels=1)
-        given = self.stream(f"{role}_out", channels, how.lanes)
+        # The sums of a turn come in a row, even where what follows takes several cycles a beat: the next turn goes on.
+        burst = how.out_parallel // how.lanes
+        given = self.stream(f"{role}_out", channels, how.lanes, beats=burst if burst > 1 else 0)
         self.put(
             Dense(
                 kind="pointwise",

@@ -159,7 +159,7 @@ void body1_shared_run(const body1_shared_word* maps_read, body1_shared_word* map
     hls::stream<deepdive::beat<ap_uint<8>, 4>, 2> main("body1_shared_main");
     hls::stream<deepdive::beat<ap_uint<8>, 4>, 172> skip("body1_shared_skip");
     hls::stream<deepdive::beat<ap_uint<8>, 4>, 4> feed_out("body1_shared_feed_out");
-    hls::stream<deepdive::beat<ap_uint<8>, 4>, 2> expand_out("body1_shared_expand_out");
+    hls::stream<deepdive::beat<ap_uint<8>, 4>, 4> expand_out("body1_shared_expand_out");
     hls::stream<deepdive::beat<ap_uint<8>, 4>, 2> align_out("body1_shared_align_out");
     hls::stream<deepdive::beat<ap_uint<8>, 100>, 2> windows("body1_shared_windows");
     hls::stream<deepdive::beat<ap_uint<8>, 4>, 2> depthwise_out("body1_shared_depthwise_out");
