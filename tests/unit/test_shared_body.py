@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -17,7 +18,8 @@ from deepdive.hardware.stages import PIPELINE_CYCLES, PointwiseFolding, SharedBl
 from deepdive.hardware.stages.shared_body import MEMORY_CYCLES, START_CYCLES
 from deepdive.hardware.stages.shared_chain import chain_cycles
 from deepdive.hardware.units import Unit
-from networks import Block, Separable
+from deepdive.qnet import FeatureMap
+from networks import Block, NetworkBuilder, Numbers, Separable, Window
 from zoo_networks import LITE0, MOBILENET_V2, inverted_residuals
 
 FOLDING = SharedFolding(
@@ -67,6 +69,20 @@ def test_what_no_body_computes_is_refused(mobilenet: tuple[UnitPlan, ...]) -> No
     assert [shareable(plan) for plan in mobilenet] == [False, *[True] * 16, False, False]
     with pytest.raises(UnsupportedLayer, match=r"^Stage 'tail_pool.*' \(global_avg_pool\) cannot be part of a shared"):
         shared_unit("body", mobilenet[-2:], Sharing(FOLDING))
+
+
+def test_squeeze_excite_stays_streamed_where_no_depthwise_layer_stands_before_it() -> None:
+    relu = Numbers()
+    middle = replace(relu, zero_point=128)
+    builder = NetworkBuilder(FeatureMap("image", (16, 16, 3), 8, False, 1 / 64, (124, 116, 104)), 0)
+    skip = x = builder.conv("stem", builder.source, 8, Window.same(3, 2), middle)
+    factors = builder.conv("squeeze", builder.global_avg_pool("pool", x, relu), 4, Window(), middle)
+    factors = builder.conv("excite", factors, 8, Window(), middle)
+    x = builder.conv("project", builder.channel_scale("scale", x, factors, relu), 8, Window(), middle)
+    builder.linear("classifier", builder.global_avg_pool("mean", builder.add("add", skip, x, middle), relu), 4, middle)
+    plans = partition(builder.build())
+    assert any("channel_scale" in [operation.kind for operation in plan.operations] for plan in plans)
+    assert not any(shareable(plan) for plan in plans)
 
 
 def test_a_lone_pointwise_layer_runs_on_either_multipliers(mobilenet: tuple[UnitPlan, ...]) -> None:

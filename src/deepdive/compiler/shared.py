@@ -15,6 +15,8 @@ from deepdive.hardware.stream import Stream
 from deepdive.hardware.units import Unit
 
 Role = Literal["expand", "project"]
+POINTWISE = ("pointwise", "linear")
+"""Operations that are the same on a map of one pixel."""
 ONE_FACTOR = {"global_avg_pool": "pool", "channel_scale": "scale"}
 """Operations with one mult and shift for all channels, and what a block calls them."""
 
@@ -129,10 +131,11 @@ def next_block(operations: Sequence[Operation]) -> int:
     kinds = [operation.kind for operation in operations]
     at = 1 if kinds[0] == "fork" else 0
     expanded = behind(kinds, at, "pointwise")
+    squeezed = at
     if kinds[expanded : expanded + 2] == ["window", "depthwise"]:
         at = behind(kinds, expanded, "window", "depthwise")
-    excited = behind_branch(operations, at)
-    at = excited if excited > at else behind(kinds, at, "pointwise")
+        squeezed = behind_branch(operations, at)
+    at = squeezed if squeezed > at else behind(kinds, at, "pointwise")
     if kinds[0] == "fork":
         at += 1
         if at > len(kinds) or kinds[at - 1] != "add":
@@ -140,10 +143,6 @@ def next_block(operations: Sequence[Operation]) -> int:
     if at == 0:
         refuse(operations[0])
     return at
-
-
-POINTWISE = ("pointwise", "linear")
-"""On a map of one pixel they are the same."""
 
 
 def behind_branch(operations: Sequence[Operation], at: int) -> int:
