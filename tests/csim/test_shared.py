@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from batch import Case, check_cases
 
-from deepdive.backends.vitis.stages.shared_numbers import SharedNumbers
 from deepdive.compiler.shared import Sharing
 from deepdive.hardware.boards import load_board
 from deepdive.hardware.stages import PointwiseFolding, SharedBody, SharedFolding
@@ -80,14 +79,13 @@ def check_maps_between_blocks(case: Case, folder: Path) -> int:
         for stage in unit.stages:
             if not isinstance(stage, SharedBody) or stage.maps != "external":
                 continue
-            numbers = SharedNumbers(stage, case.net)
             memory = np.fromfile(folder / f"{unit.name}_{stage.name}_maps.bin", dtype=np.uint8)
             call = (len(case.images) - 1) % case.frames_a_call + 1
             frames = (call - 1) % stage.batch + 1
             for index in range(1, len(stage.blocks)):
                 codes = wanted[stage.blocks[index - 1].nodes[-1]][-frames:]
-                shape = height, width, channels = stage.map_shapes[index]
-                start, words = numbers.maps_at[index] * stage.folding.memory_lanes, stage.words(shape)
+                shape = height, width, channels = stage.map_shape(index)
+                start, words = stage.map_places[index] * stage.folding.memory_lanes, stage.words(shape)
                 size = words * stage.folding.memory_lanes
                 found = memory[start : start + frames * size].reshape(frames, height, width, -1)
                 low = case.net.maps[stage.blocks[index - 1].nodes[-1]].q_min

@@ -178,14 +178,13 @@ class Folder:
         limits = self.site.limits(interval)
         limit = np.array([limits[kind] for kind in KINDS])
         found: dict[str, float] = {}
+        skips = likely_rooms(self.operations, interval)
         for kind in kinds:
             index = KINDS.index(kind)
             prices = np.full(len(KINDS), 1e-12)
             prices[index] = 1.0
             external = frozenset(self.movable(interval, limits)) if kind == "bram36" else frozenset()
-            folding = self.search.cheapest(
-                Question(interval, prices, likely_rooms(self.operations, interval), external)
-            )
+            folding = self.search.cheapest(Question(interval, prices, skips, external))
             if folding is not None and kind == "bram36":
                 folding = place(self.lightened(folding, limits["uram"]), self.operations, limit, limits["lut"])
             found[kind] = math.inf if folding is None else float(folding.costs[index])

@@ -14,7 +14,7 @@ from functools import lru_cache, partial
 import numpy as np
 
 from deepdive.compiler.budget import KINDS
-from deepdive.compiler.shared_cycles import Foldings, Pointwises, gate_words, tap_steps, up, window
+from deepdive.compiler.shared_cycles import Foldings, Pointwises, factor_words, tap_steps, up, window
 from deepdive.hardware.memory import Memory
 from deepdive.hardware.resources import Resources
 from deepdive.hardware.stages import (
@@ -254,12 +254,12 @@ class MemoryCosts:
         pixels = np.array([[block.height * block.width] for block in blocks])
         results = np.array([[block.output[0] * block.output[1]] for block in blocks])
         self.map_words = pixels * outer // foldings.memory_lanes
-        self.gate_words = np.stack([gate_words(block, foldings) for block in blocks])
-        self.read_words = self.map_words + self.gate_words
+        self.factor_words = np.stack([factor_words(block, foldings) for block in blocks])
+        self.read_words = self.map_words + self.factor_words
         pooled = np.array([[block.pool is not None] for block in blocks])
         sums = max((block.pool.requantizer.acc_bits for block in blocks if block.pool), default=0)
         self.work.append(Stored(pooled * (inner // middle), sums * middle))
-        self.work.append(Stored((self.gate_words > 0) * (inner // middle), CODE_BITS * middle))
+        self.work.append(Stored((self.factor_words > 0) * (inner // middle), CODE_BITS * middle))
         self.written_words = results * given // foldings.memory_lanes
         self.memory_width = CODE_BITS * foldings.memory_lanes
 
@@ -288,16 +288,16 @@ class MemoryCosts:
                 found += each(lanes, partial(table_cost, part, count))
         return found
 
-    def of_gates(self, segment: slice, batch: int) -> np.ndarray:
+    def of_factors(self, segment: slice, batch: int) -> np.ndarray:
         """The FIFO in which the factors of a batch wait."""
-        return memory(batch * self.gate_words[segment].max(axis=0), self.memory_width)
+        return memory(batch * self.factor_words[segment].max(axis=0), self.memory_width)
 
     def of_maps(self, segment: slice, batch: int) -> np.ndarray:
         """Maps that rest on chip: two of each."""
-        read, written, gates = (words[segment] for words in (self.map_words, self.written_words, self.gate_words))
-        inner = (read + gates)[1:]
-        if len(inner) > 1 and gates[2].any():  # the map that they scale came in
-            inner[1] = gates[2]
+        read, written, factors = (words[segment] for words in (self.map_words, self.written_words, self.factor_words))
+        inner = (read + factors)[1:]
+        if len(inner) > 1 and factors[2].any():  # the map that they scale came in
+            inner[1] = factors[2]
         between = inner.max(axis=0) if len(inner) else np.zeros_like(read[0])
         return 2 * sum_of(memory(batch * words, self.memory_width) for words in (read[0], between, written[-1]))
 

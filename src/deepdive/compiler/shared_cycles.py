@@ -180,7 +180,7 @@ def chain(block: SharedBlock, foldings: Foldings, shared: Common, frames: int) -
     pixels, given = block.height * block.width, height * width
     memory, middle = foldings.memory_lanes, foldings.middle_lanes
     channels, inner = up(block.channels, foldings.outer), up(block.middle, foldings.inner)
-    ahead = frames * gate_words(block, foldings)
+    ahead = frames * factor_words(block, foldings)
     flow, lanes = Flow(frames, pixels * channels // memory), memory
     flow.first, flow.last = flow.first + ahead, flow.last + ahead
     bad = np.zeros(len(foldings), dtype=bool)
@@ -207,7 +207,7 @@ def chain(block: SharedBlock, foldings: Foldings, shared: Common, frames: int) -
         flow.through(given * groups, groups, fill=given * groups - groups + 1)
         given = 1
     if block.scale:
-        factors = Flow(frames, gate_words(block, foldings))
+        factors = Flow(frames, factor_words(block, foldings))
         bad |= factors.repack(1, (up(block.middle, foldings.outer), inner), (memory, middle))
         flow.first, flow.last = np.maximum(flow.first, factors.first), np.maximum(flow.last, factors.last)
         flow.through(flow.beats, flow.beats)
@@ -223,7 +223,7 @@ def chain(block: SharedBlock, foldings: Foldings, shared: Common, frames: int) -
     return np.where(bad, np.inf, np.rint(flow.last))
 
 
-def gate_words(block: SharedBlock, foldings: Foldings) -> np.ndarray:
+def factor_words(block: SharedBlock, foldings: Foldings) -> np.ndarray:
     """Words of factors that a block reads a frame: int64 (n,)."""
     return up(block.middle if block.scale else 0, foldings.outer) // foldings.memory_lanes
 

@@ -248,7 +248,7 @@ class Segment:
         """Memories, ports and bytes a frame: float64 (n, len(KINDS))."""
         external = place.maps == "external", place.weights == "external"
         found = self.work + self.weights[place.weight_buffers if external[1] else 0]
-        found += self.table.memories.of_gates(self.rows, batch)
+        found += self.table.memories.of_factors(self.rows, batch)
         found += port_cost(maps=external[0], weights=external[1])
         if external[0]:
             found[:, BYTES] += self.map_bytes

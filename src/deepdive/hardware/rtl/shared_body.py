@@ -61,15 +61,15 @@ class SharedBodyComponent(StageComponent):
         found = {"reads": self.stage.words(block.shape), "writes": self.stage.words(block.output)}
         excited = any(one.scale for one in self.stage.blocks)
         if excited:
-            found["gates"] = self.stage.words((1, 1, block.middle)) if block.scale else 0
+            found["factors"] = self.stage.words((1, 1, block.middle)) if block.scale else 0
         if self.stage.maps == "external":
             places = self.stage.map_places
             found |= {"read_at": places[self.stage.map_read(index)], "write_at": places[index + 1]}
-            found |= {"gates_at": places[index]} if excited else {}
+            found |= {"factors_at": places[index]} if excited else {}
         elif excited:
             last = index + 1 == len(self.stage.blocks)
             found["write_behind"] = 0 if last else self.stage.inner_words(index + 1)[0]
-            found["gates_behind"] = self.stage.inner_words(index)[0] if block.scale else 0
+            found["factors_behind"] = self.stage.inner_words(index)[0] if block.scale else 0
         if self.stage.weights == "external":
             return found
         for part, layers in self.datapath.layers.items():
@@ -191,11 +191,11 @@ class SharedBodyComponent(StageComponent):
         far = 2 * max(depths.values()) if maps else stage.map_places[-1]
         reads, writes = (Transfer.named(name, far, most) for name in ("read", "write"))
         # Factors are read in front of the map.
-        gates, ahead, lead = numbers.get("gates", 0), Signal(name="ahead"), Signal(name="lead")
+        factors, ahead, lead = numbers.get("factors", 0), Signal(name="ahead"), Signal(name="lead")
         m.d.comb += [
             reads.begin.eq(start | lead),
             writes.begin.eq(start),
-            reads.words.eq(times(frames[half], Mux(ahead, gates, numbers["reads"]))),
+            reads.words.eq(times(frames[half], Mux(ahead, factors, numbers["reads"]))),
             writes.words.eq(times(frames[half], numbers["writes"])),
         ]
         taken = Beats.like(datapath.output, "write_map")
@@ -206,7 +206,7 @@ class SharedBodyComponent(StageComponent):
             inner_read, inner_write = Mux(odd, 0, between), Mux(odd, between, 0) + numbers.get("write_behind", 0)
             read_at = Mux(first, Mux(half, ends[0], 0), inner_read)
             m.d.comb += [
-                reads.at.eq(Mux(ahead, inner_read + numbers.get("gates_behind", 0), read_at)),
+                reads.at.eq(Mux(ahead, inner_read + numbers.get("factors_behind", 0), read_at)),
                 writes.at.eq(Mux(last, Mux(half, ends[1], 0), inner_write)),
             ]
             inner = {"between": maps["between"]} if between else {}
@@ -214,14 +214,16 @@ class SharedBodyComponent(StageComponent):
             write_map(m, taken, {"goes": maps["goes"], **inner}, ~last, writes, "write_map")
         else:
             m.d.comb += [
-                reads.at.eq(Mux(ahead, numbers.get("gates_at", 0), numbers["read_at"] + Mux(first & half, ends[0], 0))),
+                reads.at.eq(
+                    Mux(ahead, numbers.get("factors_at", 0), numbers["read_at"] + Mux(first & half, ends[0], 0))
+                ),
                 writes.at.eq(numbers["write_at"] + Mux(last & half, ends[1], 0)),
             ]
             given = read_memory(m, self, f"{stage.name}_blocks", self._maps_base, reads)
             write_memory(m, taken, self, f"{stage.name}_blocks", self._maps_base, writes)
         connect(m, given, datapath.input)
-        if "gates" in numbers:
-            m.d.comb += datapath.gates.eq(ahead)
+        if "factors" in numbers:
+            m.d.comb += datapath.factors.eq(ahead)
         with m.FSM(name="run"):
             with m.State("WAIT"):
                 m.d.comb += resting.eq(~came.bit_select(half, 1))
@@ -230,10 +232,10 @@ class SharedBodyComponent(StageComponent):
             with m.State("READ"):
                 m.d.comb += ready.eq(1)
                 with m.If(self._loaded()):
-                    m.next = "LEAD" if "gates" in numbers else "START"
-            if "gates" in numbers:
+                    m.next = "LEAD" if "factors" in numbers else "START"
+            if "factors" in numbers:
                 with m.State("LEAD"):
-                    m.d.comb += [ahead.eq(1), lead.eq(gates != 0)]
+                    m.d.comb += [ahead.eq(1), lead.eq(factors != 0)]
                     m.next = "AHEAD"
                 with m.State("AHEAD"):
                     m.d.comb += ahead.eq(1)

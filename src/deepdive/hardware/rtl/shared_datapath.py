@@ -16,10 +16,10 @@ from deepdive.hardware.rtl.fifo import StreamFifo
 from deepdive.hardware.rtl.limits import Limits
 from deepdive.hardware.rtl.repack import RepackComponent
 from deepdive.hardware.rtl.shared_convolutions import SharedDense, SharedDepthwise
-from deepdive.hardware.rtl.shared_factors import SharedPool, SharedScale
 from deepdive.hardware.rtl.shared_layers import Layer, Layers
 from deepdive.hardware.rtl.shared_layers import unsigned as relabelled
 from deepdive.hardware.rtl.shared_repack import SharedRepack, repack_limits
+from deepdive.hardware.rtl.shared_squeeze import SharedPool, SharedScale
 from deepdive.hardware.rtl.shared_table import SharedTable
 from deepdive.hardware.rtl.shared_window import SharedWindow
 from deepdive.hardware.rtl.transfer import Beats
@@ -36,20 +36,20 @@ from deepdive.hardware.stages import (
     Stage,
     Window,
 )
-from deepdive.hardware.stages.shared_chain import CODE_BITS
+from deepdive.hardware.stages.shared_chain import CODE_BITS, fifos
 from deepdive.hardware.stages.table import Table
 from deepdive.qnet import Add, Conv, Linear, QNet
 
 CONVOLUTIONS = ("expand", "depthwise", "project")
 """Parts with weights, in the order of the data flow."""
 PARTS = (
-    *("feed", "expand", "align", "align_past", "window", "depthwise", "pool", "gates_align", "scale"),
+    *("feed", "expand", "align", "align_past", "window", "depthwise", "pool", "factors_align", "scale"),
     *("gather", "project", "pack", "pack_past", "add"),
 )
 """All but the tables."""
 OPTIONAL = (*CONVOLUTIONS, "pool", "scale", "add")
 """Parts that a block may lack."""
-PADDING = ("align_past", "gates_align", "pack_past")
+PADDING = ("align_past", "factors_align", "pack_past")
 """Repacks from one padding of the channels to another."""
 
 
@@ -58,7 +58,8 @@ class SharedDatapath(wiring.Component):
 
     A part that some blocks have stands between a route and a select, which are nothing but gates: the descriptor says
     which way the block's beats go. `quiet` says that no beat is left over of the frames that came, as far as that does
-    not follow from all outputs being there. `rest` is low while a block runs. While `gates` is high words are factors.
+    not follow from all outputs being there. `rest` is low while a block runs. While `factors` is high words are no map
+    but factors.
     """
 
     def __init__(self, body: SharedBody, net: QNet) -> None:
@@ -70,7 +71,7 @@ class SharedDatapath(wiring.Component):
         word = stream.Signature(unsigned(body.folding.memory_lanes * CODE_BITS))
         members: dict[str, Member] = {"input": In(word), "output": Out(word), "rest": In(1), "quiet": Out(1)}
         if "scale" in self.parts:
-            members["gates"] = In(1)
+            members["factors"] = In(1)
         for name, part in self.parts.items():
             if part.numbers.width:
                 members[f"{name}_descriptor"] = In(part.numbers.width)
@@ -210,9 +211,8 @@ class SharedDatapath(wiring.Component):
 
     def _fifo(self, m: Module, name: str, source: Any) -> Any:
         """As deep as the block that needs most asks for."""
-        stages = [stage for block in self.body.blocks for stage in self.body.chain(block)]
-        streams = [stream for stage in stages for stream in (*stage.inputs, *stage.outputs)]
-        depth = max(s.depth for s in streams if s.name == name)
+        chains = [self.body.chain(block) for block in self.body.blocks]
+        depth = max(stream.depth for chain in chains for stream in fifos(chain) if stream.name == name)
         m.submodules[f"{name}_fifo"] = fifo = StreamFifo(len(source.payload), depth)
         connect(m, source, fifo.input)
         return fifo.output
@@ -253,15 +253,15 @@ class SharedDatapath(wiring.Component):
         """The words of the map; those in front of them, which are factors, wait in a FIFO."""
         if "scale" not in self.parts:
             return self.input
-        maps, gates = (Beats.like(self.input, name) for name in ("maps", "gates"))
+        maps, factors = (Beats.like(self.input, name) for name in ("maps", "factors"))
         m.d.comb += [
             maps.payload.eq(self.input.payload),
-            gates.payload.eq(self.input.payload),
-            maps.valid.eq(self.input.valid & ~self.gates),
-            gates.valid.eq(self.input.valid & self.gates),
-            self.input.ready.eq(Mux(self.gates, gates.ready, maps.ready)),
+            factors.payload.eq(self.input.payload),
+            maps.valid.eq(self.input.valid & ~self.factors),
+            factors.valid.eq(self.input.valid & self.factors),
+            self.input.ready.eq(Mux(self.factors, factors.ready, maps.ready)),
         ]
-        factors = self._through(m, self._fifo(m, "gates", gates), "gates_align", buffered=True)
+        factors = self._through(m, self._fifo(m, "factors", factors), "factors_align", buffered=True)
         connect(m, factors, self.parts["scale"].input1)
         return maps
 

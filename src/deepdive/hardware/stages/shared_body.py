@@ -20,7 +20,7 @@ from deepdive.hardware.stages.shared_chain import (
     block_chain,
     chain_cycles,
     common,
-    gates_of,
+    fifos,
     tables_behind,
 )
 from deepdive.hardware.stages.stage import Pipe, Stage
@@ -43,9 +43,10 @@ CONTROL = Resources(lut=20, ff=200)
 class SharedBody(Pipe):
     """Blocks in time multiplex: the pointwise, window and depthwise hardware of one block runs all of them in turn.
 
-    A block is [expand] [depthwise] [project] [residual add], each part there or not. Its map comes out of the maps'
-    memory, flows through all parts at once as in a streamed body, and goes back; the map that a residual add needs
-    waits in a FIFO. `batch` frames flow through a block back to back, so that its pipeline fills once for all of them.
+    A block is [expand] [depthwise] [scale] [project] [residual add], each part there or not; see `SharedBlock`. Its map
+    comes out of the maps' memory, flows through all parts at once as in a streamed body, and goes back; the map that a
+    residual add needs waits in a FIFO. `batch` frames flow through a block back to back, so that its pipeline fills
+    once for all of them.
 
     Time runs in phases. In each of them the stage takes batch p from its input stream into memory, runs all blocks on
     batch p - 1, and gives batch p - 2 to its output stream, all at the same time. While a block runs, the weights of
@@ -117,10 +118,9 @@ class SharedBody(Pipe):
         """What all blocks have in common."""
         return common(self.blocks, self.folding.dsp_bits, self.batch)
 
-    @property
-    def map_shapes(self) -> tuple[tuple[int, int, int], ...]:
-        """(height, width, channels) of every map: the one that comes in, and what each block writes."""
-        return self.blocks[0].shape, *(block.output for block in self.blocks)
+    def map_shape(self, index: int) -> tuple[int, int, int]:
+        """(height, width, channels) of map `index`: the one that comes in, or that block `index - 1` writes."""
+        return self.blocks[index - 1].output if index else self.blocks[0].shape
 
     def map_read(self, index: int) -> int:
         """Which of the maps a block reads: what the one before it wrote, or what the first of the three read."""
@@ -132,7 +132,7 @@ class SharedBody(Pipe):
 
         Two slots for what comes in, one a map between blocks, two for what goes out.
         """
-        words = [self.batch * self.words(shape) for shape in self.map_shapes]
+        words = [self.batch * self.words(self.map_shape(index)) for index in range(len(self.blocks) + 1)]
         words[0] *= 2
         words[-1] *= 2
         return [sum(words[:index]) for index in range(len(words) + 1)]
@@ -144,7 +144,7 @@ class SharedBody(Pipe):
         """
         scaled = index < len(self.blocks) and self.blocks[index].scale and index > 2
         at = self.inner_words(index - 2)[1] if scaled else 0
-        return at, at + self.batch * self.words(self.map_shapes[index])
+        return at, at + self.batch * self.words(self.map_shape(index))
 
     def chain(self, block: SharedBlock) -> tuple[Stage, ...]:
         """The stages through which a block flows."""
@@ -312,11 +312,12 @@ class SharedBody(Pipe):
         """
         parts: dict[str, Resources] = {}
         for block in self.blocks:
-            for stage in self.chain(block):
+            chain = self.chain(block)
+            for stage in chain:
                 parts[stage.name] = largest(parts.get(stage.name), without_memories(stage))
-                for stream in (*stage.outputs, *([gates] if (gates := gates_of([stage])) else [])):
-                    key = f"{stage.name} {stream.name}"
-                    parts[key] = largest(parts.get(key), stream.resources)
+            for stream in fifos(chain):
+                fifo = f"fifo {stream.name}"
+                parts[fifo] = largest(parts.get(fifo), stream.resources)
         fixed = [PORT] * (self.memory_ports + (self.maps == "external") * 2)
         control = [CONTROL] * (2 + len({name for name in parts if " " not in name}))
         return Resources.total((*parts.values(), *fixed, *control)) + total(self.memories)

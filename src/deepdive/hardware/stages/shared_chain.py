@@ -52,7 +52,7 @@ class Common:
     tables
         Parts behind which some block has a table; the others' codes pass it as they are.
     batch
-        Frames that pass a block together.
+        Frames whose factors come together; 1 where no block scales.
     """
 
     kernel: tuple[int, int]
@@ -86,7 +86,7 @@ def common(blocks: Sequence[SharedBlock], dsp_bits: int = WIDE_BITS, batch: int 
         project_bits=max((block.project.weight_bits for block in blocks if block.project), default=2),
         dsp_bits=dsp_bits,
         tables=tables_of(blocks),
-        batch=batch,
+        batch=batch if any(block.scale for block in blocks) else 1,
     )
 
 
@@ -245,9 +245,9 @@ class Chain:
         """Every pixel times the factors, which come in front of the map: those of all frames wait in a FIFO."""
         size, self.size = self.size, (1, 1)
         memory = self.folding.memory_lanes
-        came = self.stream("gates", padded(self.block.middle, self.folding.outer), memory, pixels=self.shared.batch)
-        factors = self.stream("gates_align_out", self.inner, self.folding.middle_lanes)
-        self.put(Repack(name="gates_align", input=came, output=factors))
+        came = self.stream("factors", padded(self.block.middle, self.folding.outer), memory, pixels=self.shared.batch)
+        factors = self.stream("factors_align_out", self.inner, self.folding.middle_lanes)
+        self.put(Repack(name="factors_align", input=came, output=factors))
         self.size = size
         given = self.stream("scale_out", self.inner, self.folding.middle_lanes)
         self.put(
@@ -294,11 +294,11 @@ def chain_cycles(chain: Sequence[Stage], frames: int) -> int:
     a pixel begin when all of the first one is there. Every stage adds the latency of its pipeline. While a depthwise
     layer takes several steps over a beat, the window in front of it stands still. Factors come in front of the map.
     """
-    source, gates = chain[0].inputs[0], gates_of(chain)
-    ahead = frames * gates.beats if gates else 0
+    source, factors = chain[0].inputs[0], factors_of(chain)
+    ahead = frames * factors.beats if factors else 0
     times = {source.name: (float(ahead), float(ahead + frames * source.beats))}
-    if gates:
-        times[gates.name] = 0.0, float(ahead)
+    if factors:
+        times[factors.name] = 0.0, float(ahead)
     last = 0.0
     raster = 0
     for stage in chain:
@@ -319,6 +319,12 @@ def chain_cycles(chain: Sequence[Stage], frames: int) -> int:
     return round(last)
 
 
-def gates_of(chain: Sequence[Stage]) -> Stream | None:
+def factors_of(chain: Sequence[Stage]) -> Stream | None:
     """The words of factors that a chain reads in front of its map."""
-    return next((stage.inputs[0] for stage in chain if stage.name == "gates_align"), None)
+    return next((stage.inputs[0] for stage in chain if stage.name == "factors_align"), None)
+
+
+def fifos(chain: Sequence[Stage]) -> tuple[Stream, ...]:
+    """All streams inside a chain."""
+    factors = factors_of(chain)
+    return (*(stream for stage in chain for stream in stage.outputs), *([factors] if factors else []))

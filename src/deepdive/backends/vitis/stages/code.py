@@ -196,17 +196,21 @@ def requantization(how: Requantize, requantizer: Requantizer, output: FeatureMap
 
 def frame_scale(stage: ChannelScale | GlobalAveragePool, how: Requantize, output: FeatureMap) -> tuple[Constant, ...]:
     """Sizes, and the one mult and shift of all channels."""
-    product_bits = stage.requantizer.acc_bits + FACTOR_BITS
     return (
         *integers(
             pixels=stage.input.height * stage.input.width,
             groups=stage.input.groups,
             least_groups=stage.input.groups,
-            mult=int(how.mult[0]),
-            drop=int(drop_bits(how.shift[0], how.rounding, product_bits)),
+            **one_mult(how, stage.requantizer),
         ),
         *requantization(how, stage.requantizer, output),
     )
+
+
+def one_mult(how: Requantize, requantizer: Requantizer) -> dict[str, int]:
+    """The one mult of all channels, and how many bits of a product they drop before rounding."""
+    product_bits = requantizer.acc_bits + FACTOR_BITS
+    return {"mult": int(how.mult[0]), "drop": int(drop_bits(how.shift[0], how.rounding, product_bits))}
 
 
 def node_of(net: QNet, name: str) -> tuple[Node, tuple[FeatureMap, ...]]:

@@ -28,15 +28,18 @@ from deepdive.hardware.stream import Stream
 from deepdive.qnet import FeatureMap, QNet
 
 MEMBERS = (
-    *("source", "gates", "target", "weights_at", "gates_route", "fork"),
+    *("source", "factors", "target", "weights_at", "factors_route", "fork"),
     *("expand_route", "feed", "expand", "align", "align_past", "expand_select"),
     *("depthwise_route", "window", "depthwise", "depthwise_select"),
-    *("pool_route", "pool", "pool_select", "gates_align", "scale_route", "scale", "scale_select"),
+    *("pool_route", "pool", "pool_select", "factors_align", "scale_route", "scale", "scale_select"),
     *("project_route", "gather", "project", "pack", "pack_past", "project_select"),
     *("add_route", "add", "add_select"),
     *("expand_table", "depthwise_table", "project_table"),
 )
 """Of ``deepdive::shared_block``."""
+
+BETWEEN = ("between_even", "between_odd")
+"""Memories on chip that blocks of an even and of an odd place write."""
 
 
 @dataclass(frozen=True)
@@ -94,24 +97,26 @@ class SharedCode:
 
         The last of each is where factors come from, behind the map that the block reads or, if that came in, alone.
         """
-        last, between = len(self.blocks) - 1, ("between_even", "between_odd")
-        if last == 0:
-            return [("", "came", "goes", "came")]
-        after = [between[1], between[0]] * last
-        found = [("index == 0", "came", between[0], "came")]
-        if self.scales_first:
-            found.append(("index == 2", "came", "goes" if last == 2 else between[0], between[1]))
-        if last > 2 or not self.scales_first:
-            found.append(("index == last", after[last], "goes", after[last]))
-        found += [("index % 2 != 0", between[0], between[1], between[0]), ("", between[1], between[0], between[1])][
-            : last - 1
-        ]
+        last = len(self.blocks) - 1
+        special = {0: "index == 0", **({2: "index == 2"} if self.scales_first else {}), last: "index == last"}
+        found = [(special[index], *self.hop(index)) for index in sorted(special)]
+        rest = [index for index in range(last) if index not in special]
+        if any(index % 2 for index in rest):
+            found.append(("index % 2 != 0", *self.hop(next(index for index in rest if index % 2))))
+        if any(index % 2 == 0 for index in rest):
+            found.append(("", *self.hop(next(index for index in rest if index % 2 == 0))))
         return found
+
+    def hop(self, index: int) -> tuple[str, str, str]:
+        """Maps on chip: what a block reads, what it writes, and where its factors lie."""
+        before = BETWEEN[(index - 1) % 2] if index else "came"
+        source = "came" if index == 2 and self.scales_first else before
+        return source, "goes" if index == len(self.blocks) - 1 else BETWEEN[index % 2], before
 
     @property
     def between(self) -> tuple[str, ...]:
         """Maps on chip: memories between blocks."""
-        return tuple(name for name in ("between_even", "between_odd") if any(name in hop for hop in self.hops))
+        return tuple(name for name in BETWEEN if any(name in hop for hop in self.hops))
 
     @property
     def map_memories(self) -> list[tuple[str, int]]:
@@ -159,7 +164,7 @@ def _(stage: SharedBody, net: QNet) -> StageCode:
     )
     ports: list[MemoryPort] = []
     if stage.maps == "external":
-        maps = Buffer(f"{stage.name}_maps", word, stage.folding.memory_lanes, numbers.maps_at[-1])
+        maps = Buffer(f"{stage.name}_maps", word, stage.folding.memory_lanes, stage.map_places[-1])
         for port, bundle, const in (
             ("maps_read", "maps", True),
             ("maps_write", "maps", False),

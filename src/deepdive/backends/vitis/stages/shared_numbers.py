@@ -8,9 +8,9 @@ from functools import cached_property
 
 import numpy as np
 
-from deepdive.backends.vitis.rom import FACTOR_BITS, drop_bits, needed_bits, pack_scales, pack_weights
+from deepdive.backends.vitis.rom import drop_bits, needed_bits, pack_scales, pack_weights
 from deepdive.backends.vitis.stages.add import ADD_BITS
-from deepdive.backends.vitis.stages.code import node_of
+from deepdive.backends.vitis.stages.code import node_of, one_mult
 from deepdive.hardware.constants import (
     add_bias,
     as_conv,
@@ -37,7 +37,7 @@ from deepdive.hardware.stages import (
 )
 from deepdive.hardware.stages.external import MEMORY_WORD_BYTES
 from deepdive.hardware.stages.shared_block import padded
-from deepdive.hardware.stages.shared_chain import CODE_BITS, gates_of
+from deepdive.hardware.stages.shared_chain import CODE_BITS, factors_of
 from deepdive.qnet import Add, Conv, FeatureMap, GlobalAvgPool, Linear, QNet, Requantize
 from deepdive.qnet import ChannelScale as ChannelScaleNode
 from deepdive.qnet import Table as TableNode
@@ -149,24 +149,19 @@ class SharedNumbers:
         """Each block's constants as they lie in external memory, uint8 (words, bytes): each row starts on a word."""
         return [np.concatenate([memory_rows(rows) for rows in mine.values()]) for mine in self.packed]
 
-    @cached_property
-    def maps_at(self) -> list[int]:
-        """Words at which the maps begin in external memory, and behind the last one's end."""
-        return self.body.map_places
-
     def place(self, index: int) -> Fields:
         """Where map `index` lies: the one that comes in, or that block `index - 1` writes."""
-        words = self.body.words(self.body.map_shapes[index])
+        words = self.body.words(self.body.map_shape(index))
         ends = index in (0, len(self.body.blocks))
         if self.body.maps == "on_chip":
             return {"at": 0 if ends else self.body.inner_words(index)[0], "step": 0, "words": words}
-        return {"at": self.maps_at[index], "step": self.body.batch * words if ends else 0, "words": words}
+        return {"at": self.body.map_places[index], "step": self.body.batch * words if ends else 0, "words": words}
 
     def descriptor(self, index: int) -> dict[str, Fields | int]:
         """One row of the table, as ``deepdive/shared_block.h`` has it; what is missing is zero."""
         one, previous = self.blocks[index], self.blocks[:index]
         block, stages, folding = one.block, list(one.stages.values()), self.body.folding
-        gates = gates_of(stages)
+        factors = factors_of(stages)
         source, result = stages[0].inputs[0].beats, stages[-1].outputs[0].beats
         inner = padded(block.middle, folding.inner) // folding.middle_lanes
         middle, filtered = block.height * block.width * inner, math.prod(block.filtered) * inner
@@ -192,9 +187,9 @@ class SharedNumbers:
             if not isinstance(stage, Fork):
                 found[self.role(stage, block)] = self.layer(stage, one, previous)
         if any(block.scale for block in self.body.blocks):
-            found["gates_route"] = {"ahead": gates.beats if gates else 0, "beats": source}
-        if gates:
-            found["gates"] = self.place(index)
+            found["factors_route"] = {"ahead": factors.beats if factors else 0, "beats": source}
+        if factors:
+            found["factors"] = self.place(index)
         return found
 
     @staticmethod
@@ -329,8 +324,7 @@ def unsigned(x: FeatureMap) -> FeatureMap:
 def one_factor(how: Requantize, requantizer: Requantizer, output: FeatureMap) -> Fields:
     """The one mult and shift of all channels, zero point and range."""
     return {
-        "mult": int(how.mult[0]),
-        "drop": int(drop_bits(how.shift[0], how.rounding, requantizer.acc_bits + FACTOR_BITS)),
+        **one_mult(how, requantizer),
         **clip(output, how.q_min, how.q_max),
         "half_up": how.rounding == "half_up",
     }

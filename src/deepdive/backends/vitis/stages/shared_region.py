@@ -13,6 +13,7 @@ from deepdive.backends.vitis.stages.code import Constant, integers
 from deepdive.backends.vitis.stages.depthwise import multipliers
 from deepdive.backends.vitis.stages.shared_numbers import SharedNumbers
 from deepdive.hardware.stages import Depthwise, PointwiseFolding, SharedBody, Stage, Window
+from deepdive.hardware.stages.shared_chain import fifos
 
 CODE = "ap_uint<8>"
 
@@ -59,9 +60,8 @@ class Region:
         self.chains = [{stage.name: stage for stage in self.body.chain(block)} for block in self.body.blocks]
         self.depths: dict[str, int] = {}
         for chain in self.chains:
-            for stage in chain.values():
-                for stream in (*stage.inputs, *stage.outputs):
-                    self.depths[stream.name] = max(self.depths.get(stream.name, 2), stream.depth)
+            for stream in fifos(list(chain.values())):
+                self.depths[stream.name] = max(self.depths.get(stream.name, 2), stream.depth)
         self.build()
 
     def build(self) -> None:
@@ -71,9 +71,9 @@ class Region:
         end = self.fifo("source", beat(memory))
         self.excited = any(block.scale for block in self.body.blocks)
         if self.excited:
-            main, gates = self.fifo("maps", beat(memory)), self.fifo("gates", beat(memory))
-            self.put("lead", (end, gates, main), "gates_route")
-            self.factors = self.repack("gates_align", gates, memory, middle)
+            main, factors = self.fifo("maps", beat(memory)), self.fifo("factors", beat(memory))
+            self.put("lead", (end, factors, main), "factors_route")
+            self.aligned = self.repack("factors_align", factors, memory, middle)
             end = main
         adds = any(block.add for block in self.body.blocks)
         if adds:
@@ -151,7 +151,7 @@ class Region:
         lanes = self.body.folding.middle_lanes
         self.one_factor("scale", (("input", beat(lanes)), ("factors", beat(lanes)), ("output", beat(lanes))))
         result = self.fifo("scale_out", beat(lanes))
-        self.put("channel_scale", (end, self.factors, result), "scale", spec="scale")
+        self.put("channel_scale", (end, self.aligned, result), "scale", spec="scale")
         return result
 
     def one_factor(self, name: str, beats: tuple[tuple[str, str], ...]) -> None:

@@ -127,10 +127,10 @@ struct table_layer {
 
 struct shared_block {
     map_place source;
-    map_place gates;  // factors that are read in front of it
+    map_place factors;  // read in front of it
     map_place target;
     int weights_at;  // in external memory
-    lead_layer gates_route;
+    lead_layer factors_route;
     route_layer fork;
     route_layer expand_route;
     repack_layer feed;
@@ -145,7 +145,7 @@ struct shared_block {
     route_layer pool_route;
     pool_layer pool;
     select_layer pool_select;
-    repack_layer gates_align;
+    repack_layer factors_align;
     route_layer scale_route;
     scale_layer scale;
     select_layer scale_select;
