@@ -13,6 +13,8 @@ from deepdive.hardware.rtl.mac_column import MacColumn
 from deepdive.hardware.rtl.memories import MEMORY_MODULES, memory_module
 from deepdive.hardware.rtl.memory_ports import external_memories
 from deepdive.hardware.rtl.weight_reader import memory_image
+from deepdive.hardware.rtl.window import PATIENCE
+from deepdive.hardware.stages import Window
 from deepdive.qnet import FeatureMap
 from deepdive.simulation.bench import (
     Dut,
@@ -262,8 +264,11 @@ def test_stage(run: tuple[str, Path], name: str) -> None:
         seen = traffic(folder, port)
         assert seen.broken == 0
         if kind == "free":
-            ends = seen.frames[:, 1]
-            assert (np.diff(ends) == case.stage.interval_cycles).all(), (ends, case.stage.interval_cycles)
+            late = np.diff(seen.frames[:, 1]) - case.stage.interval_cycles
+            # When no frame follows any more a window waits for it in vain, once.
+            waits = {0, PATIENCE} if isinstance(case.stage, Window) else {0}
+            assert set(late.tolist()) <= waits, late
+            assert np.count_nonzero(late) <= 1, late
     for memory in external_memories(case.stage):
         moved = memory_traffic(folder, tap_name(name, memory.name))
         assert moved.broken == 0

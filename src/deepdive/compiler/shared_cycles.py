@@ -196,7 +196,7 @@ def chain(block: SharedBlock, foldings: Foldings, shared: Common, frames: int) -
     if block.depthwise:
         one = window(block, shared.kernel)
         steps, groups = one.interval_cycles, inner // middle
-        fill = np.minimum(one.lag_pixels * groups + 1, pixels * groups)
+        fill = np.minimum(one.lag_pixels * groups + 1, frames * pixels * groups)
         flow.through(steps * groups, given * groups, fill=fill, drain=one.drain_cycles * groups)
         turns = tap_steps(block, shared, foldings.taps)
         standing = (turns - 1) * given + np.where(turns > 1, steps, given)

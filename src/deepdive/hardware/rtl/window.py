@@ -16,6 +16,10 @@ from deepdive.hardware.rtl.limits import Limit, Limits
 from deepdive.hardware.rtl.memories import RamPorts, add_ram
 from deepdive.hardware.stages.window import Window
 
+PATIENCE = 32
+"""Cycles that a window waits for the next frame before it goes on without: longer than the beats of most designs
+lie apart, and little beside what a frame that really is the last one takes."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -61,7 +65,8 @@ class WindowComponent(StageComponent):
     is, so the last windows of a frame come out while the next frame goes in. When no next frame comes, the steps run
     *ahead* of the input: they read lines and columns but write no line, so that the real steps, once they come, find
     the lines as they were; those give no window a second time. An excursion lasts at least `settle` pixels, after
-    which the real steps have refilled the columns that a later window needs.
+    which the real steps have refilled the columns that a later window needs. That time is lost where the next frame
+    was only a few cycles away, so an excursion begins after `PATIENCE` cycles without a beat.
     """
 
     def __init__(self, stage: Window) -> None:
@@ -130,7 +135,7 @@ class WindowComponent(StageComponent):
         may_leave = (row == 0) & (column == 0) & (done != lag)
         must_stay = (run != 0) & (run < limits["settle"])
         m.d.comb += [
-            ahead.eq(Mux(group == 0, may_leave & (must_stay | ~self.input0.valid), was_ahead)),
+            ahead.eq(Mux(group == 0, may_leave & (must_stay | self._late(m, advance)), was_ahead)),
             blank.eq((row >= limits["height"]) | (column >= limits["width"])),
             real.eq(~ahead & (blank | self.input0.valid)),
             step.fire.eq(advance & (ahead | real)),
@@ -169,6 +174,16 @@ class WindowComponent(StageComponent):
         self._restart(m, positions, done)
         self._between_frames(m, (row == 0) & (column == 0) & (ahead | (group == 0)))
         return step, window_row, window_column
+
+    def _late(self, m: Module, advance: Value) -> Value:
+        """Whether no beat has come for so long that the next frame is not to be waited for."""
+        idle = counter(PATIENCE + 1, "idle")
+        late = idle == PATIENCE
+        with m.If(self.input0.valid):
+            m.d.sync += idle.eq(0)
+        with m.Elif(advance & ~late):
+            m.d.sync += idle.eq(idle + 1)
+        return late & ~self.input0.valid
 
     def _runs(self) -> Value:
         """Whether the rasters may move at all."""

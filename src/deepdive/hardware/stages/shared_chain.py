@@ -312,7 +312,11 @@ def chain_cycles(chain: Sequence[Stage], frames: int) -> int:
         pace = (last_in - first_in) / max(frames * stage.inputs[0].beats - 1, 1)
         if isinstance(stage, Dense) and stage.out_groups > 1:
             first_in += (stage.input.groups - 1) * max(pace - 1, 0)
-        first_out = first_in + (stage.fill_beats - 1) * pace + PIPELINE_CYCLES
+        fill = stage.fill_beats
+        if isinstance(stage, Window):
+            # On a small map a window looks ahead further than a frame, into the ones that follow.
+            fill = min(stage.lag_pixels * stage.input.groups + 1, frames * stage.input.beats)
+        first_out = first_in + (fill - 1) * pace + PIPELINE_CYCLES
         last = max(last_in + stage.drain_cycles, first_in + frames * steps) + PIPELINE_CYCLES
         for stream in stage.outputs:
             times[stream.name] = (first_out, last)
