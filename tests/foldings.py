@@ -92,7 +92,9 @@ class Folder:
             folding["out_parallel"] = lanes * self.pick(turns)
             # Every second parallelism pairs wide weights, too.
             wide = operation.fields["weight_bits"] > LIGHT_PAIR_BITS and folding["out_parallel"] % 4 == 0
-            folding["pair_field"] = 0 if wide else pair_field(operation.fields["weight_bits"])
+            folding["fabric"] = self.rng.random() < 0.2
+            alone = wide or folding["fabric"]
+            folding["pair_field"] = 0 if alone else pair_field(operation.fields["weight_bits"])
             folding["weights"] = ("on_chip", "distributed", "external")[self.rng.integers(3)]
         if operation.kind == "depthwise":
             folding["fabric"] = bool(self.rng.integers(2))

@@ -21,11 +21,13 @@ constexpr int low = -(1 << (weight_bits - 1)), high = (1 << (weight_bits - 1)) -
 template <int INPUTS, int OUTPUTS>
 bool equal(const int (&codes)[INPUTS], const ap_int<weight_bits> (&factors)[INPUTS * OUTPUTS]) {
     int sums[OUTPUTS];
-    deepdive::multiply<weight_bits, field, INPUTS, OUTPUTS>(codes, factors, sums);
+    int of_luts[OUTPUTS];
+    deepdive::multiply<weight_bits, field, false, INPUTS, OUTPUTS>(codes, factors, sums);
+    deepdive::multiply<weight_bits, 0, true, INPUTS, OUTPUTS>(codes, factors, of_luts);
     for (int out = 0; out < OUTPUTS; ++out) {
         int wanted = 0;
         for (int in = 0; in < INPUTS; ++in) wanted += codes[in] * static_cast<int>(factors[in * OUTPUTS + out]);
-        if (wanted != sums[out]) {
+        if (wanted != sums[out] || wanted != of_luts[out]) {
             std::printf("%%d inputs: %%d is not %%d\\n", INPUTS, sums[out], wanted);
             return false;
         }

@@ -208,6 +208,7 @@ def dense_case(
     *,
     drains: bool = False,
     field: int = 0,
+    fabric: bool = False,
 ) -> StageCase:
     conv, x, rng = random_conv(spec)
     taps = spec.kernel[0] * spec.kernel[1]
@@ -225,6 +226,7 @@ def dense_case(
         weights=weights,  # type: ignore[arg-type]
         drains=drains,
         pair_field=field,
+        fabric=fabric,
     )
     codes = random_codes(rng, x)
     wanted = beats(reference(conv, (x,), (codes,)), out_lanes)

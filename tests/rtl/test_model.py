@@ -51,6 +51,7 @@ CASES = [
     dense_case(ConvSpec("packed8_k3", 29, (4, 4), (4, 8), (3, 3), (1, 1), SAME3), 2, 4, 2, field=18),
     dense_case(ConvSpec("packed8_25_bits", 30, (2, 2), (64, 32)), 16, 4, 1, field=16),
     dense_case(ConvSpec("packed6", 31, (2, 2), (64, 32), bits=(8, 6, 8)), 16, 4, 1, field=18),
+    dense_case(ConvSpec("dense_fabric", 32, (2, 2), (64, 32), bits=(8, 4, 8)), 16, 4, 1, fabric=True),
     dense_case(ConvSpec("plain", 6, (2, 2), (64, 32)), 16, 4, 1),
     dense_case(ConvSpec("plain_rom", 7, (2, 2), (256, 64)), 8, 4, 1),
     dense_case(ConvSpec("external", 27, (2, 2), (64, 32), bits=(8, 4, 8)), 4, 4, 1, "external"),

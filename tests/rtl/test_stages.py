@@ -105,6 +105,8 @@ def cases() -> list[StageCase]:
         dense_case(ConvSpec("dense_packed9", 59, (2, 2), (6, 4), weight_zero_point=True), 3, 2, 1, field=17),
         dense_case(ConvSpec("dense_packed8_25_bits", 60, (2, 2), (6, 4)), 3, 4, 2, field=16),
         dense_case(ConvSpec("dense_packed7_25_bits", 65, (2, 2), (6, 4), bits=(8, 7, 8)), 6, 4, 4, field=17),
+        dense_case(ConvSpec("dense_fabric", 67, (3, 2), (6, 8), bits=(8, 4, 8)), 2, 4, 2, fabric=True),
+        dense_case(ConvSpec("dense_fabric8", 68, (2, 2), (5, 3), signed=(True, True)), 5, 3, 3, fabric=True),
         dense_case(ConvSpec("dense_drains", 46, (2, 3), (6, 8)), 3, 4, 2, drains=True),
         dense_case(ConvSpec("dense_drains_one_turn", 47, (1, 2), (4, 3)), 4, 3, 3, drains=True),
         dense_case(

@@ -74,7 +74,7 @@ def joined(alive: dict[Way, np.ndarray], steps: list[tuple[Way, Way, np.ndarray]
 
 @pytest.mark.parametrize("weight_bits", [4, 8])
 def test_the_interval_found_is_that_of_brute_force(weight_bits: int) -> None:
-    """On 30 boards each, many short of DSPs and LUTs at once, where prices alone may miss a folding: twice at most."""
+    """On 30 boards each, many short of DSPs and LUTs at once, where prices alone miss a folding now and then."""
     net = small_network(weight_bits)
     rng = np.random.default_rng(weight_bits)
     missed = fits = 0
@@ -94,5 +94,5 @@ def test_the_interval_found_is_that_of_brute_force(weight_bits: int) -> None:
         assert found is None or (wanted is not None and found >= wanted)
         fits += found is not None
         missed += found != wanted
-    assert missed <= 2
+    assert missed == 0
     assert fits >= 15

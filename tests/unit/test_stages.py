@@ -239,6 +239,15 @@ def test_multipliers_of_luts_take_no_dsp() -> None:
     assert fabric_multiplier_luts(8, 8) == 8 * 10 + 4 * 5
 
 
+def test_dense_multipliers_of_luts_take_no_dsp() -> None:
+    plain, fabric = pointwise(weight_bits=4), pointwise(weight_bits=4, fabric=True)
+    assert fabric.resources().dsp == 8  # the requantizers'
+    assert fabric.resources().lut - plain.resources().lut == 8 * 32 * 4 * 10
+    assert fabric.interval_cycles == plain.interval_cycles
+    with pytest.raises(ValidationError, match="multipliers of LUTs share nothing; take away pair_field or fabric"):
+        pointwise(weight_bits=4, pair_field=18, fabric=True)
+
+
 def test_adder_trees() -> None:
     assert tree_luts(1, 16, 20) == 0
     assert tree_luts(8, 16, 20) == 4 * 17 + 2 * 18 + 19

@@ -16,6 +16,7 @@ import numpy as np
 
 from deepdive.compiler.budget import KINDS, Budget, excess, usage
 from deepdive.compiler.build import build_units, skip_rooms
+from deepdive.compiler.exchange import exchanged
 from deepdive.compiler.fifos import Room, early_pixels, likely_rooms
 from deepdive.compiler.options import LIGHT_PAIR_BITS, Catalogue, Limits, vector
 from deepdive.compiler.padding import padded
@@ -33,6 +34,9 @@ PATIENCE, HOPELESS = 3, 1.15
 TRIES = 32
 """How many intervals below the bisection's result are looked at again; of more, evenly chosen ones."""
 STEEP = 2.0
+LOGIC = ("dsp", "lut", "ff")
+SHARES = 8
+"""Prices tried to prove that DSPs and LUTs do not suffice together."""
 START = np.array([1.0, 1.0, 0.2, 1.0, 0.1, 0.1])
 """First shares of KINDS in the price of a folding: what is most often short counts most."""
 LIGHT = 0.1
@@ -71,16 +75,17 @@ class Folder:
             if operation.kind in DENSE and operation.outputs[0].height * operation.outputs[0].width <= FEW_PIXELS
         ]
         self.by_size = sorted(dense, key=lambda index: -weight_bits(self.operations[index]))
+        self._dsp_shares: dict[int, float | None] = {}
 
     def fastest(self) -> tuple[Unit, ...] | None:
         """Units of the smallest frame interval that fits.
 
         What fits an interval fits every longer one, but `fold` may miss a folding where several resources are short at
-        once. So bisection only finds an interval from which to look down: all the shorter ones that the DSPs would do
-        for are tried as well, the shortest first.
+        once. So bisection only finds an interval from which to look down: all the shorter ones that DSPs and LUTs would
+        do for are tried as well, the shortest first.
         """
         intervals = self.search.intervals()
-        start, end = self.enough_dsps(intervals), len(intervals) - 1
+        start, end = self.enough_logic(intervals), len(intervals) - 1
         low, best = start, self.fold(int(intervals[end]))
         if best is None:
             return None
@@ -96,22 +101,54 @@ class Folder:
                 return units
         return best
 
-    def enough_dsps(self, intervals: np.ndarray) -> int:
-        """Position of the first interval that the board's DSPs would do for, were they all that counts."""
+    def enough_logic(self, intervals: np.ndarray) -> int:
+        """Position of the first interval that the board's DSPs and LUTs may do for, were they all that counts."""
         start, end = 0, len(intervals) - 1
         while start < end:
             middle = (start + end) // 2
-            interval = int(intervals[middle])
-            if self.least(interval, ["dsp"])["dsp"] > self.site.limits(interval)["dsp"]:
+            if self.overloaded(int(intervals[middle])):
                 start = middle + 1
             else:
                 end = middle
         return start
 
+    def overloaded(self, interval: int) -> bool:
+        """Whether prices prove that no folding of the interval keeps both DSPs and LUTs within their limits."""
+        return self.dsp_share(interval) is None
+
+    def dsp_share(self, interval: int) -> float | None:
+        """Share of the DSPs in a price of DSPs and LUTs under which neither is short; None where both must be.
+
+        A folding that keeps both limits costs at most one, whatever the shares; so where the cheapest costs more there
+        is none (the dual of the relaxation). Bisection looks for the shares that prove it: what the cheapest folding has
+        too much of becomes dearer.
+        """
+        if interval not in self._dsp_shares:
+            self._dsp_shares[interval] = self._balanced(interval)
+        return self._dsp_shares[interval]
+
+    def _balanced(self, interval: int) -> float | None:
+        limits, skips = self.site.limits(interval), likely_rooms(self.operations, interval)
+        limit = np.array([max(limits[kind], 1e-6) for kind in KINDS])
+        logic = [KINDS.index("dsp"), KINDS.index("lut")]
+        low, high = 0.0, 1.0
+        for _ in range(SHARES):
+            share = (low + high) / 2
+            shares = np.zeros(len(KINDS))
+            shares[logic] = share, 1 - share
+            folding = self.search.cheapest(Question(interval, shares / limit, skips))
+            if folding is None or float(shares @ (folding.costs / limit)) > 1 + 1e-9:
+                return None
+            dsp, lut = (folding.costs / limit)[logic]
+            if max(dsp, lut) <= 1:
+                break
+            low, high = (share, high) if dsp > lut else (low, share)
+        return share
+
     def fold(self, interval: int) -> tuple[Unit, ...] | None:
         """Units that keep the interval and fit, or None when none were found."""
         limits = self.site.limits(interval)
-        if self.least(interval, ["dsp"])["dsp"] > limits["dsp"]:
+        if self.overloaded(interval):
             return None
         movable = self.movable(interval, limits)
         for count in range(len(movable) + 1):
@@ -141,12 +178,15 @@ class Folder:
     ) -> tuple[Unit, ...] | None:
         """Units that fit with these weights in external memory and at most `luts` LUTs of weights."""
         limit = np.array([max(limits[kind], 1e-6) for kind in KINDS])
+        logic = np.where(np.isin(KINDS, LOGIC), limit, np.inf)
         skips = likely_rooms(self.operations, interval)
-        shares = START / START.sum()
+        shares = self.first_shares(interval)
         for round_ in range(ROUNDS):
-            folding = self.search.cheapest(Question(interval, shares / limit, skips, external))
+            question = Question(interval, shares / limit, skips, external)
+            folding = self.search.cheapest(question)
             if folding is None:
                 return None
+            folding = exchanged(self.search, question, folding, logic)
             folding = place(self.lightened(folding, limits["uram"]), self.operations, limit, luts)
             loads = folding.costs / limit
             if (loads <= 1).all():
@@ -161,6 +201,14 @@ class Folder:
             shares = shares * np.exp(STEEP * np.clip(loads - 1, -0.5, 0.5))
             shares /= shares.sum()
         return None
+
+    def first_shares(self, interval: int) -> np.ndarray:
+        """Shares of KINDS in the first price: `START`, DSPs and LUTs as they balance each other."""
+        shares, logic = START.copy(), [KINDS.index("dsp"), KINDS.index("lut")]
+        share = self.dsp_share(interval)
+        if share is not None:
+            shares[logic] = shares[logic].sum() * np.array([share, 1 - share])
+        return shares / shares.sum()
 
     def lightened(self, folding: Folding, most: float) -> Folding:
         """The folding's costs without what its FIFOs leave to at most so many UltraRAMs."""

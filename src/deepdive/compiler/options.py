@@ -24,6 +24,8 @@ NO_FOLDING: Mapping[str, Any] = {}
 FABRIC: Mapping[str, Any] = {"fabric": True}
 LIGHT_PAIR_BITS = 4
 """Pairs of weights of so many bits always share DSPs, at some 12 LUTs a DSP saved; wider ones may not."""
+MOST_FABRIC_BITS = 4
+"""Dense layers of wider weights are not multiplied in LUTs: 100 LUTs for 8 x 8 bits, where a board has some 100 a DSP."""
 
 
 @dataclass(frozen=True)
@@ -230,9 +232,11 @@ def dense_candidates(
 
 
 def pairings(weight_bits: int, parallel: int, dsp_bits: int) -> Iterator[Mapping[str, Any]]:
-    """The ways in which `parallel` output channels use DSPs: two sharing each, one alone, or both to choose from."""
+    """What `parallel` output channels may multiply with: DSPs that two share, a DSP each, or LUTs."""
     field = pair_field(weight_bits, dsp_bits) if parallel > 1 else 0
     if field:
         yield {"pair_field": field}
     if not field or weight_bits > LIGHT_PAIR_BITS:
         yield NO_FOLDING
+    if weight_bits <= MOST_FABRIC_BITS:
+        yield FABRIC

@@ -24,7 +24,8 @@ class Dense(Pipe):
 
     A grouped convolution (`conv_groups` > 1, not depthwise) runs as a dense one whose weights are filled up with zeros.
     With a `pair_field` two output channels share DSPs, ``((w1 << pair_field) + w0) * x`` holding both products, and an
-    adder tree that adds both at once, taken apart once per `packed_terms` inputs; 0: each channel has its own.
+    adder tree that adds both at once, taken apart once per `packed_terms` inputs; 0: each channel has its own. With
+    `fabric` the multipliers are made of LUTs.
     Weights lie on chip (block RAM or, when shallow, LUTs), on chip in LUTs (`distributed`), or are read from external
     memory in the order of use, one word a step (`external`).
 
@@ -41,6 +42,7 @@ class Dense(Pipe):
     conv_groups: int = Field(default=1, ge=1)
     drains: bool = False
     pair_field: int = Field(default=0, ge=0, le=MOST_FIELD_BITS)
+    fabric: bool = False
 
     @model_validator(mode="after")
     def _folding(self) -> Dense:
@@ -58,6 +60,8 @@ class Dense(Pipe):
                 f"stage '{self.name}': two products of {self.weight_bits}-bit weights do not share a multiplier "
                 f"{self.pair_field} bits apart"
             )
+        if self.pair_field and self.fabric:
+            raise ValueError(f"stage '{self.name}': multipliers of LUTs share nothing; take away pair_field or fabric")
         return self
 
     @property
@@ -143,24 +147,25 @@ class Dense(Pipe):
         )
 
     def resources(self) -> Resources:
-        """Memories, requantizers, and columns of multipliers, a DSP48E2 each or two that share one.
+        """Memories, requantizers, and columns of multipliers: a DSP48E2 each, two that share one, or LUTs.
 
         Where a pixel takes several steps, each column has an accumulator. Finished accumulators wait in a register that
         shifts to the requantizers; later output groups choose between the stream and the kept pixel: a multiplexer a
-        bit for each. Flip-flops are those of the adders and accumulators: registers beside a multiplier lie in its DSP.
+        bit for each. Flip-flops are those of the adders and accumulators: registers beside a multiplier lie in its DSP,
+        or behind its LUTs.
         External weights take an AXI master.
         """
         inputs = self.input.taps * self.input.lanes
         columns = math.ceil(self.out_parallel / 2) if self.packed else self.out_parallel
         acc_bits = self.requantizer.acc_bits
         column = Column(inputs, self.input.bits, self.weight_bits, acc_bits)
-        luts = column.pair_luts(self.pair_field, self.packed_terms) if self.packed else column.luts()
+        luts = column.pair_luts(self.pair_field, self.packed_terms) if self.packed else column.luts(fabric=self.fabric)
         adders = math.ceil(columns * luts)
         sums = (2 if self.packed else 1) * columns * acc_bits if self.input.groups > 1 else 0
         waiting = self.out_parallel * acc_bits if self.out_parallel > self.output.lanes else 0
         again = self.input.beat_bits if self.out_groups > 1 and self.input.groups > 1 else 0
         own = Resources(
-            dsp=inputs * columns,
+            dsp=0 if self.fabric else inputs * columns,
             lut=adders + sums + waiting + again + 30,
             ff=adders + sums + waiting + self.input.beat_bits + 60,
         )

@@ -43,6 +43,7 @@ def _(stage: Dense, net: QNet) -> StageCode:
                 scales_at=0,
             ),
             flag("drains", stage.drains),
+            flag("fabric", stage.fabric),
             *requantization(node.requantize, stage.requantizer, node.output),
         ),
         roms=(scales,) if external else (Rom(f"{stage.name}_weights", packed), scales),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from deepdive.backends.vitis.stages.code import Constant, integers
+from deepdive.backends.vitis.stages.code import Constant, flag, integers
 from deepdive.backends.vitis.stages.depthwise import multipliers
 from deepdive.backends.vitis.stages.shared_numbers import SharedNumbers
 from deepdive.hardware.stages import Depthwise, PointwiseFolding, SharedBody, Stage, Window
@@ -202,7 +202,7 @@ class Region:
         shared = self.body.shared
         field = shared.expand_field if name == "expand" else shared.project_field
         sizes = integers(out_parallel=how.out_parallel, pair_field=field, **self.groups(self.all(name)))
-        constants = (*sizes, *self.arithmetic(name))
+        constants = (*sizes, flag("fabric", False), *self.arithmetic(name))
         self.spec(name, (("input", beat(how.in_lanes)), ("output", beat(how.lanes))), constants)
         result = self.fifo(f"{name}_out", beat(how.lanes))
         self.put("dense", (end, result, *self.words(name)), name, spec=name)

@@ -8,8 +8,8 @@
 // Codes enter the multipliers as they are: the zero point's part of every sum is a constant of the output channel, and the
 // compiler has put it into the bias.
 //
-// Spec: input, output (beats), out_parallel, weight_bits, pair_field (FIELD of multiply.h), acc_bits, groups (most beats a
-// pixel, for the array that keeps one), least_groups. Layer, by default the Spec's own constants: pixels (a frame), groups,
+// Spec: input, output (beats), out_parallel, weight_bits, pair_field and fabric (FIELD and FABRIC of multiply.h), acc_bits,
+// groups (most beats a pixel, for the array that keeps one), least_groups. Layer, by default the Spec's own constants: pixels (a frame), groups,
 // out_groups, weights_at and scales_at (where its words begin), drains (whether a pixel's codes are all written before the
 // next pixel is read), half_up, zero_point, q_min, q_max.
 #ifndef DEEPDIVE_DENSE_H
@@ -87,7 +87,7 @@ steps_of_all_frames:
 
             int products[outputs];
 #pragma HLS array_partition variable=products type=complete
-            multiply<Spec::weight_bits, Spec::pair_field, inputs, outputs>(pixel.lane, factors, products);
+            multiply<Spec::weight_bits, Spec::pair_field, Spec::fabric, inputs, outputs>(pixel.lane, factors, products);
         accumulate:
             for (int out = 0; out < outputs; ++out) {
 #pragma HLS unroll

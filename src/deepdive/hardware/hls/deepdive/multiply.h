@@ -26,10 +26,12 @@ struct packed_product<false> {
     using type = long long;
 };
 
-// sums[out] = sum over in of codes[in] * factors[in * OUTPUTS + out]; with FIELD 0 every product has its own multiplier.
-template <int BITS, int FIELD, int INPUTS, int OUTPUTS, class Code>
+// sums[out] = sum over in of codes[in] * factors[in * OUTPUTS + out]; with FIELD 0 every product has its own multiplier,
+// with FABRIC one of LUTs.
+template <int BITS, int FIELD, bool FABRIC, int INPUTS, int OUTPUTS, class Code>
 void multiply(const Code (&codes)[INPUTS], const ap_int<BITS> (&factors)[INPUTS * OUTPUTS], int (&sums)[OUTPUTS]) {
 #pragma HLS inline
+    static_assert(FIELD == 0 || !FABRIC, "multipliers of LUTs share nothing");
 clear:
     for (int out = 0; out < OUTPUTS; ++out) {
 #pragma HLS unroll
@@ -81,7 +83,13 @@ clear:
             for (int out = 0; out < OUTPUTS; ++out) {
 #pragma HLS unroll
                 const short factor = factors[in * OUTPUTS + out];
-                sums[out] += code * factor;
+                if constexpr (FABRIC) {
+                    const int product = code * factor;
+#pragma HLS bind_op variable=product op=mul impl=fabric
+                    sums[out] += product;
+                } else {
+                    sums[out] += code * factor;
+                }
             }
         }
     }
