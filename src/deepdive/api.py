@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from pydantic import PrivateAttr
@@ -44,7 +45,7 @@ def compile(
     net: QNet,
     board: str | Path,
     *,
-    clock_mhz: float | None = None,
+    clock_mhz: float | Literal["auto"] | None = None,
     objective: Objective = "fps",
     target_fps: float | None = None,
     budget: Budget = DEFAULT_BUDGET,
@@ -57,7 +58,7 @@ def compile(
     board
         A name that `deepdive boards` lists, or the path of a board file.
     clock_mhz
-        The board's own clock when None.
+        The board's own clock when None; ``auto``: that or a slower one, whichever serves the objective best.
     objective, target_fps
         What to look for, and frames a second that it must reach.
     budget

@@ -117,6 +117,14 @@ def test_compile_json_has_the_stable_keys(net_file: Path, tmp_path: Path) -> Non
     assert said["fps"] == said["clock_mhz"] * 1e6 / said["frame_interval_cycles"]
 
 
+def test_a_clock_is_a_number_or_free(net_file: Path, tmp_path: Path) -> None:
+    done = run("compile", net_file, "--board", "zcu102", "--clock", "fast", "-o", tmp_path / "build")
+    assert done.returncode == 2
+    assert "Clock 'fast' is neither a number of MHz nor 'auto'." in done.stderr
+    done = run("compile", net_file, "--board", "zcu102", "--clock", "auto", "-o", tmp_path / "build", "--json")
+    assert json.loads(done.stdout)["clock_mhz"] == 250
+
+
 def test_report_writes_a_page_and_says_the_same(build: Path, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     done = run("report", build, "-o", page)

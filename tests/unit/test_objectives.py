@@ -10,9 +10,9 @@ import pytest
 
 from deepdive.cli import main
 from deepdive.compiler.budget import Budget, budget_of
-from deepdive.compiler.compile import compile
+from deepdive.compiler.compile import CLOCKS, compile
 from deepdive.compiler.front import Front, beats, find_front
-from deepdive.compiler.objectives import latency_ms
+from deepdive.compiler.objectives import SCORES, latency_ms, taken
 from deepdive.errors import CheckFailed, DeepDiveError
 from deepdive.hardware.boards import load_board
 from deepdive.qnet import QNet
@@ -58,6 +58,33 @@ def test_what_cannot_be_is_refused_with_what_is_nearest(net: QNet) -> None:
     watts, milliseconds = slow.power.total_w + 0.05, latency_ms(fast) * 1.01
     with pytest.raises(CheckFailed, match=r"cannot keep .* W and .* ms at once: within the power the least latency"):
         compile(net, board="zcu102", budget=budget_of(None, watts, milliseconds))
+
+
+def test_a_free_clock_serves_the_objective(net: QNet) -> None:
+    board = load_board("zcu102")
+    assert compile(net, board=board, clock_mhz="auto") == compile(net, board=board)
+    limit = (compile(net, board=board).power.total_w + compile(net, board=board, target_fps=1e5).power.total_w) / 2
+    for kwargs in (
+        {"budget": budget_of(None, limit)},
+        {"objective": "fps-per-watt"},
+        {"objective": "min-resources", "target_fps": 200_000},
+    ):
+        fixed, free = (compile(net, board=board, clock_mhz=clock, **kwargs) for clock in (None, "auto"))  # type: ignore[arg-type]
+        assert free.clock_mhz / board.clock_mhz in CLOCKS
+        score = SCORES[kwargs.get("objective", "fps")]  # type: ignore[index]
+        assert score(free) >= score(fixed)
+        assert free.power.total_w <= limit or "budget" not in kwargs
+    with pytest.raises(CheckFailed, match=r"at 250 MHz cannot reach 5000000\.0 FPS"):
+        compile(net, board=board, clock_mhz="auto", target_fps=5e6)
+
+
+def test_fewest_resources_at_any_speed(net: QNet) -> None:
+    least = compile(net, board="zcu102", objective="min-resources")
+    some = compile(net, board="zcu102", objective="min-resources", target_fps=10_000)
+    assert least.resources.dsp <= some.resources.dsp
+    assert taken(least) <= taken(some)
+    # Nothing is narrower than single lanes.
+    assert {stream.lanes for unit in least.units for stream in unit.streams} == {1}
 
 
 def test_a_target_out_of_reach_says_what_is_missing(net: QNet) -> None:

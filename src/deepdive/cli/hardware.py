@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import typer
@@ -81,11 +81,24 @@ def boards(as_json: Json = False) -> None:
     out.print(table)
 
 
+def clock_of(text: str | None) -> float | Literal["auto"] | None:
+    """A clock from the command line."""
+    if text is None or text == "auto":
+        return "auto" if text else None
+    try:
+        return float(text)
+    except ValueError:
+        raise DeepDiveError(f"Clock '{text}' is neither a number of MHz nor 'auto'.") from None
+
+
 def compile_(
     net: Annotated[Path, typer.Argument(help="An integer network: the ONNX file of `deepdive quantize`.")],
     board: Annotated[str, typer.Option(help="A board of `deepdive boards`, or your own TOML file.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The build folder to write.")],
-    clock: Annotated[float | None, typer.Option(help="Clock in MHz; the board's own when not given.")] = None,
+    clock: Annotated[
+        str | None,
+        typer.Option(metavar="MHZ|auto", help="The board's own when not given; auto: that or a slower one."),
+    ] = None,
     objective: Annotated[Objective, typer.Option(help="What to look for.")] = Objective.fps,
     target_fps: Annotated[float | None, typer.Option(help="Frames a second that suffice.")] = None,
     max_utilization: Annotated[
@@ -131,7 +144,7 @@ def compile_(
         design = compile_network(
             network,
             board=board,
-            clock_mhz=clock,
+            clock_mhz=clock_of(clock),
             objective=objective.value,
             target_fps=target_fps,
             budget=budget,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
 from deepdive.compiler.budget import TITLES, Budget, excess
 from deepdive.compiler.design import Design
 from deepdive.compiler.folding import SPAN, Folder, Site, fastest_interval
-from deepdive.compiler.objectives import Ladder, Objective
+from deepdive.compiler.objectives import SCORES, Ladder, Objective
 from deepdive.compiler.partition import partition
 from deepdive.compiler.plan import UnitPlan
 from deepdive.compiler.segments import NEAR, Segments
@@ -28,6 +29,8 @@ GOOD = 1.5
 """Streamed units within this factor of the interval that the DSPs allow leave nothing for shared ones to gain. Pairs of
 wide weights do not count here: with them block RAM is short before the DSPs, and the pipeline's simulation does not
 converge in its passes for shared units beside streamed ones that are hardly faster."""
+CLOCKS = (1.0, 0.8, 0.6, 0.4)
+"""Shares of the board's clock that are looked at when it is free."""
 CLOSE = 1.01
 """Among shared units a hundredth of the speed is given up for fewer multipliers."""
 
@@ -36,7 +39,7 @@ def compile(
     net: QNet,
     *,
     board: str | Path | Board,
-    clock_mhz: float | None = None,
+    clock_mhz: float | Literal["auto"] | None = None,
     objective: Objective = "fps",
     target_fps: float | None = None,
     budget: Budget = DEFAULT_BUDGET,
@@ -49,10 +52,10 @@ def compile(
     board
         Name of a board, path of a board file, or a Board.
     clock_mhz
-        Default: the board's own.
+        Default: the board's own. ``auto``: the best for the objective of the board's own and of `CLOCKS` of it.
     objective
         ``fps``: the most frames a second. ``fps-per-watt``, ``latency``: the best of a range of frame intervals.
-        ``min-resources``: the least of the board's resources at `target_fps`.
+        ``min-resources``: the least of the board's resources at `target_fps`, or at any speed.
     target_fps
         Frames a second that the design must reach; with ``fps`` and the others, a floor.
     budget
@@ -74,16 +77,55 @@ def compile(
         raise DeepDiveError(f"Unknown sharing '{sharing}'{nearest(sharing, get_args(SharingMode))}")
     if objective not in get_args(Objective):
         raise DeepDiveError(f"Unknown objective '{objective}'{nearest(objective, get_args(Objective))}")
-    if objective == "min-resources" and target_fps is None:
-        raise DeepDiveError("Objective 'min-resources' needs target_fps: how many frames a second to reach.")
     if target_fps is not None and not (math.isfinite(target_fps) and target_fps > 0):
         raise DeepDiveError(f"target_fps is {target_fps}; it must be positive.")
-    site = make_site(board, clock_mhz, budget)
-    compiler = find_compiler(net, site, sharing)
-    slowest = math.floor(site.clock_mhz * 1e6 / target_fps) if target_fps else None
-    if objective == "min-resources" and slowest and budget.power_w is budget.latency_ms is None:
+    site = make_site(board, None if clock_mhz == "auto" else clock_mhz, budget)
+    if clock_mhz == "auto":
+        return best_clock(net, site, Goal(objective, target_fps, sharing))
+    return best_design(net, site, Goal(objective, target_fps, sharing))
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What `compile` is asked for, beside network, board and clock."""
+
+    objective: Objective
+    target_fps: float | None
+    sharing: SharingMode
+
+
+def best_design(net: QNet, site: Site, goal: Goal) -> Design:
+    """The design of one clock."""
+    compiler = find_compiler(net, site, goal.sharing)
+    slowest = math.floor(site.clock_mhz * 1e6 / goal.target_fps) if goal.target_fps else None
+    if goal.objective == "min-resources" and site.budget.power_w is site.budget.latency_ms is None:
         return compiler.frugal(slowest)
-    return Ladder(compiler, slowest).best(objective)
+    return Ladder(compiler, slowest).best(goal.objective)
+
+
+def best_clock(net: QNet, site: Site, goal: Goal) -> Design:
+    """The design of the highest score over the clocks; of equal ones that which draws least.
+
+    A slower clock needs more multipliers for the same frames and draws less a multiplier; nothing is faster with it
+    unless watts are short.
+
+    Raises
+    ------
+    CheckFailed
+        When none does: what the board's own clock says.
+    """
+    found, refusal = [], None
+    for share in CLOCKS:
+        try:
+            found.append(best_design(net, replace(site, clock_mhz=site.clock_mhz * share), goal))
+        except CheckFailed as failed:
+            refusal = refusal or failed
+        if goal.objective in ("fps", "latency") and site.budget.power_w is None:
+            break
+    if not found:
+        assert refusal is not None
+        raise refusal
+    return max(found, key=lambda design: (SCORES[goal.objective](design), -design.power.total_w))
 
 
 def make_site(board: str | Path | Board, clock_mhz: float | None, budget: Budget) -> Site:
@@ -200,20 +242,27 @@ class Compiler:
         units = self.units or self.bisect(SPAN * self.low) or self.bisect(SLOWEST)
         if units is None:
             raise CheckFailed(self.too_big())
-        best = self.design(units)
+        best = self.cooler(self.design(units))
         if slowest is not None and best.frame_interval_cycles > slowest:
             raise CheckFailed(self.too_slow(best, slowest))
         return best
+
+    def cooler(self, design: Design) -> Design:
+        """The design, or one of its frame interval that draws less."""
+        interval = design.frame_interval_cycles
+        units = Folder(self.plans, self.site, min(self.low, interval), interval).coolest(interval)
+        return design if units is None else min(design, self.design(units), key=lambda one: one.power.total_w)
 
     def bisect(self, slowest: int) -> tuple[Unit, ...] | None:
         """Units of the smallest interval up to `slowest` that fits."""
         folder = Folder(self.plans, self.site, self.low, slowest)
         return folder.fastest()
 
-    def frugal(self, slowest: int) -> Design:
-        """The least resources at a frame interval."""
-        if slowest >= self.low:
-            units = Folder(self.plans, self.site, max(self.low, slowest // 4), slowest).fold(slowest)
+    def frugal(self, slowest: int | None) -> Design:
+        """The least resources at a frame interval, or at any."""
+        interval = SLOWEST if slowest is None else slowest
+        if interval >= self.low:
+            units = Folder(self.plans, self.site, max(self.low, interval // 4), interval).fold(interval)
             if units is not None:
                 return self.design(units)
         return self.fastest(slowest)

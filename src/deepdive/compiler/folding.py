@@ -25,6 +25,7 @@ from deepdive.compiler.plan import DENSE, Operation, UnitPlan
 from deepdive.compiler.search import Folding, Question, Search
 from deepdive.compiler.ultra import in_ultra, moves
 from deepdive.hardware.boards import Board
+from deepdive.hardware.power import CLOCK_UW_PER_MHZ_FF, UW_PER_MHZ
 from deepdive.hardware.stages.arithmetic import pair_field
 from deepdive.hardware.units import Unit
 
@@ -58,6 +59,17 @@ class Site:
     def limits(self, interval: int) -> dict[str, float]:
         """The most of each kind at a frame interval."""
         return self.budget.limits(self.board, self.clock_mhz, interval)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Units for a frame interval: shares of KINDS in the price of the first folding, positions of the dense operations
+    whose weights lie in external memory, and the most LUTs of weights."""
+
+    interval: int
+    shares: np.ndarray
+    external: frozenset[int]
+    luts: float
 
 
 class Folder:
@@ -120,8 +132,8 @@ class Folder:
         """Share of the DSPs in a price of DSPs and LUTs under which neither is short; None where both must be.
 
         A folding that keeps both limits costs at most one, whatever the shares; so where the cheapest costs more there
-        is none (the dual of the relaxation). Bisection looks for the shares that prove it: what the cheapest folding has
-        too much of becomes dearer.
+        is none (the dual of the relaxation). Bisection looks for the shares that prove it: what the cheapest folding
+        has too much of becomes dearer.
         """
         if interval not in self._dsp_shares:
             self._dsp_shares[interval] = self._balanced(interval)
@@ -145,18 +157,28 @@ class Folder:
             low, high = (share, high) if dsp > lut else (low, share)
         return share
 
-    def fold(self, interval: int) -> tuple[Unit, ...] | None:
-        """Units that keep the interval and fit, or None when none were found."""
+    def fold(self, interval: int, first: np.ndarray | None = None) -> tuple[Unit, ...] | None:
+        """Units that keep the interval and fit, or None when none were found.
+
+        `first` are shares of KINDS in the price of the first folding, float64; by default what is short counts most.
+        """
         limits = self.site.limits(interval)
         if self.overloaded(interval):
             return None
         movable = self.movable(interval, limits)
         for count in range(len(movable) + 1):
             luts = limits["lut"] * (LIGHT if count == 0 and movable else 1)
-            units = self.priced(interval, limits, frozenset(movable[:count]), luts)
+            shares = self.first_shares(interval) if first is None else first / first.sum()
+            units = self.priced(Wish(interval, shares, frozenset(movable[:count]), luts))
             if units is not None:
                 return units
         return None
+
+    def coolest(self, interval: int) -> tuple[Unit, ...] | None:
+        """Units that keep the interval, from prices that start as what a resource draws when it works."""
+        limits = self.site.limits(interval)
+        draws = {**UW_PER_MHZ, "ff": UW_PER_MHZ["ff"] + CLOCK_UW_PER_MHZ_FF}
+        return self.fold(interval, np.array([draws.get(kind, 0.0) * limits[kind] for kind in KINDS]))
 
     def movable(self, interval: int, limits: Mapping[str, float]) -> list[int]:
         """Dense operations whose weights external memory can bring in time, largest first, as many as ports allow.
@@ -173,21 +195,20 @@ class Folder:
                 found.append(position)
         return found
 
-    def priced(
-        self, interval: int, limits: Mapping[str, float], external: frozenset[int], luts: float
-    ) -> tuple[Unit, ...] | None:
-        """Units that fit with these weights in external memory and at most `luts` LUTs of weights."""
+    def priced(self, wish: Wish) -> tuple[Unit, ...] | None:
+        """Units that fit."""
+        limits = self.site.limits(wish.interval)
         limit = np.array([max(limits[kind], 1e-6) for kind in KINDS])
         logic = np.where(np.isin(KINDS, LOGIC), limit, np.inf)
-        skips = likely_rooms(self.operations, interval)
-        shares = self.first_shares(interval)
+        skips = likely_rooms(self.operations, wish.interval)
+        shares = wish.shares
         for round_ in range(ROUNDS):
-            question = Question(interval, shares / limit, skips, external)
+            question = Question(wish.interval, shares / limit, skips, wish.external)
             folding = self.search.cheapest(question)
             if folding is None:
                 return None
             folding = exchanged(self.search, question, folding, logic)
-            folding = place(self.lightened(folding, limits["uram"]), self.operations, limit, luts)
+            folding = place(self.lightened(folding, limits["uram"]), self.operations, limit, wish.luts)
             loads = folding.costs / limit
             if (loads <= 1).all():
                 units = in_ultra(build_units(self.plans, folding.choices), limits["uram"])

@@ -31,8 +31,14 @@ SCORES: dict[Objective, Callable[[Design], float]] = {
     "fps": lambda design: design.fps,
     "fps-per-watt": lambda design: design.fps / design.power.total_w,
     "latency": lambda design: -design.latency_cycles,
-    "min-resources": lambda design: -design.fps,
+    "min-resources": lambda design: -taken(design),
 }
+
+
+def taken(design: Design) -> float:
+    """Shares of the board's DSPs, LUTs, FFs and block RAM, added up."""
+    used, has = design.resources, design.board.resources
+    return used.dsp / max(has.dsp, 1) + used.lut / has.lut + used.ff / has.ff + used.bram36 / max(has.bram36, 1)
 
 
 def latency_ms(design: Design) -> float:

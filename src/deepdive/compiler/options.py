@@ -25,7 +25,7 @@ FABRIC: Mapping[str, Any] = {"fabric": True}
 LIGHT_PAIR_BITS = 4
 """Pairs of weights of so many bits always share DSPs, at some 12 LUTs a DSP saved; wider ones may not."""
 MOST_FABRIC_BITS = 4
-"""Dense layers of wider weights are not multiplied in LUTs: 100 LUTs for 8 x 8 bits, where a board has some 100 a DSP."""
+"""Dense layers of wider weights are not multiplied in LUTs: 8 x 8 bits take 100, as many as a board has a DSP."""
 
 
 @dataclass(frozen=True)
