@@ -11,7 +11,7 @@ import numpy as np
 from deepdive.compiler.design import Design
 from deepdive.compiler.options import LIGHT_PAIR_BITS
 from deepdive.compiler.padding import alike
-from deepdive.compiler.partition import partition
+from deepdive.compiler.partition import partition, takes_two_columns
 from deepdive.compiler.plan import DENSE, JOINS, Operation, UnitPlan, Way, lanes_of
 from deepdive.hardware.boards import Board
 from deepdive.hardware.stages import Repack, Stage
@@ -30,7 +30,7 @@ def drawn_design(net: QNet, board: Board, seed: int, *, prefix: str = "", padded
     rng = np.random.default_rng(seed)
     units: list[Unit] = []
     stream: Stream | None = None
-    plans = partition(net)
+    plans = partition(net, columns=1 + bool(takes_two_columns(net) and rng.integers(2)))
     paddings = drawn_paddings(plans, rng, padded) if padded else {}
     for plan in plans:
         folder = Folder(rng, {plan.operations[0].inputs[0].name: stream} if stream else {}, paddings)
@@ -69,11 +69,13 @@ class Folder:
         """The operation's stage, after repacks of its inputs."""
         inputs = []
         for edge in operation.inputs:
-            inputs.append(self.streams.get(edge.name) or edge.stream(Way(self.pick(lanes_of(edge.channels)))))
+            # Of an image that comes two pixels a beat, both come whole.
+            lanes = edge.channels if "columns" in operation.fields else self.pick(lanes_of(edge.channels))
+            inputs.append(self.streams.get(edge.name) or edge.stream(Way(lanes)))
         lanes = [stream.lanes for stream in inputs]
         if operation.kind in JOINS:
             lanes = [math.gcd(*lanes)] * 2
-        elif inputs[0].taps == 1 and self.rng.random() < 0.4:
+        elif inputs[0].taps == 1 and "columns" not in operation.fields and self.rng.random() < 0.4:
             lanes = [self.pick([n for n in lanes_of(inputs[0].channels) if n % lanes[0] == 0 or lanes[0] % n == 0])]
         for index, (stream, wanted) in enumerate(zip(inputs, lanes, strict=True)):
             if wanted != stream.lanes:
@@ -98,6 +100,7 @@ class Folder:
             folding["weights"] = ("on_chip", "distributed", "external")[self.rng.integers(3)]
         if operation.kind == "depthwise":
             folding["fabric"] = bool(self.rng.integers(2))
+        lanes //= operation.fields.get("columns", 1)
         outputs = tuple(
             edge.stream(Way(lanes, self.paddings.get(edge.name, 0)), depth=int(self.rng.integers(2, 65)))
             for edge in operation.outputs

@@ -57,7 +57,8 @@ def steps(stage: Stage, frames: int) -> Iterator[Step]:
 def window_steps(stage: Window, frames: int) -> Iterator[Step]:
     """Row by row, group by group; a window is due `lag` pixels after its own position."""
     height, width = max(stage.input.height, stage.raster[0]), stage.row_pixels
-    (kernel_h, kernel_w), (top, left, _, _) = stage.kernel, stage.padding
+    grid = stage.grid
+    (kernel_h, kernel_w), (top, left, _, _) = grid.kernel, grid.padding
     lag = (kernel_h - 1 - top) * width + kernel_w - 1 - left
     pixels = frames * height * width
     for position in range(pixels + lag):
@@ -68,8 +69,8 @@ def window_steps(stage: Window, frames: int) -> Iterator[Step]:
             due >= 0
             and row < stage.raster[0]
             and column < stage.raster[1]
-            and row % stage.stride[0] == 0
-            and column % stage.stride[1] == 0
+            and row % grid.stride[0] == 0
+            and column % grid.stride[1] == 0
         )
         taken = position < pixels and y < stage.input.height and x < stage.input.width
         yield from repeat((taken, given), stage.input.groups)

@@ -181,22 +181,25 @@ def requantizer(node: Conv | GlobalAvgPool | AvgPool, x: FeatureMap) -> Requanti
     )
 
 
-def window_case(spec: ConvSpec, lanes: int) -> StageCase:
+def window_case(spec: ConvSpec, lanes: int, columns: int = 1) -> StageCase:
     conv, x, rng = random_conv(spec)
+    seen = FeatureMap("x", (x.shape[0], x.shape[1] // columns, x.shape[2] * columns), x.bits, x.signed)
     y = FeatureMap("y", (*conv.output.shape[:2], x.shape[2]), x.bits, x.signed)
     taps = spec.kernel[0] * spec.kernel[1]
     stage = Window(
         name=spec.name,
-        input=stream("a", x, lanes),
+        input=stream("a", seen, columns * lanes),
         output=stream("b", y, lanes, taps),
         kernel=spec.kernel,
         stride=spec.stride,
         padding=spec.padding,
         zero_point=x.zero_points,
+        columns=columns,  # type: ignore[arg-type]
     )
     codes = random_codes(rng, x)
     wanted = beats(windows(codes, x, conv).astype(np.int64), lanes)
-    return StageCase(spec.name, stage_component(stage, QNet("n", x, (conv,))), (beats(codes, lanes),), (wanted,))
+    fed = beats(codes.reshape(len(codes), *seen.shape), columns * lanes)
+    return StageCase(spec.name, stage_component(stage, QNet("n", x, (conv,))), (fed,), (wanted,))
 
 
 def dense_case(

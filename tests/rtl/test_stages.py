@@ -68,6 +68,12 @@ def cases() -> list[StageCase]:
         window_case(ConvSpec("window_one_column", 8, (4, 1), (1, 1), (5, 5), padding=(2, 2, 2, 2)), lanes=1),
         window_case(ConvSpec("window_valid", 9, (5, 5), (2, 2), (3, 3)), lanes=2),
         window_case(ConvSpec("window_wide_padding", 10, (4, 3), (2, 2), (3, 3), padding=(2, 2, 2, 2)), lanes=1),
+        window_case(ConvSpec("columns_same", 69, (6, 8), (3, 3), (3, 3), (2, 2), SAME3, zero_points=3), 3, 2),
+        window_case(ConvSpec("columns_tf", 70, (5, 6), (3, 3), (3, 3), (2, 2), (0, 0, 1, 1)), 3, 2),
+        window_case(ConvSpec("columns_5x5", 71, (6, 6), (2, 2), (5, 5), (2, 2), (2, 2, 2, 2), zero_points=2), 2, 2),
+        window_case(ConvSpec("columns_7x7", 72, (7, 8), (1, 1), (7, 7), (2, 2), (3, 3, 3, 3)), 1, 2),
+        window_case(ConvSpec("columns_2x2", 73, (4, 4), (2, 2), (2, 2), (2, 2)), 2, 2),
+        window_case(ConvSpec("columns_of_one_row", 74, (4, 6), (2, 2), (1, 3), (1, 2), (0, 1, 0, 0)), 2, 2),
         window_case(ConvSpec("window_1x1_stride2", 11, (5, 5), (2, 2), (1, 1), (2, 2)), lanes=1),
         window_case(ConvSpec("window_1x3_stride3", 12, (4, 7), (2, 2), (1, 3), (1, 3), (0, 1, 0, 1)), lanes=1),
         window_case(

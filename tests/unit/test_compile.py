@@ -34,7 +34,8 @@ def check(net: QNet, design: Design, budget: Budget = Budget()) -> None:  # noqa
     nodes = {node.name: node for node in net.nodes}
     for unit in design.units:
         for stream, wanted in ((unit.output, nodes[unit.output_map].output), (unit.input, net.maps[unit.input_map])):
-            assert (stream.height, stream.width, stream.map_channels) == wanted.shape
+            height, width, channels = wanted.shape
+            assert (stream.height, stream.pixel_channels(width) - stream.padding) == (height, channels)
     assert design.macs == net.macs()
     limits = budget.limits(design.board, design.clock_mhz, design.frame_interval_cycles)
     assert excess(usage(design.units), limits) == {}
@@ -50,8 +51,23 @@ def test_random_networks(net: QNet) -> None:
 def test_four_blocks_are_as_fast_as_their_beats() -> None:
     design = compile(four_block_network(), board="zcu102")
     check(four_block_network(), design)
-    assert design.frame_interval_cycles == 16 * 16  # a pixel a cycle
-    assert design.fps == 250e6 / 256
+    assert design.frame_interval_cycles == 16 * 16 / 2  # two pixels a cycle
+    assert design.fps == 250e6 / 128
+
+
+def test_the_image_comes_two_pixels_a_beat_where_one_would_be_too_slow() -> None:
+    net = four_block_network()
+    for target, lanes in ((250e6 / 256, 3), (250e6 / 255, 6)):
+        design = compile(net, board="zcu102", objective="min-resources", target_fps=target)
+        check(net, design)
+        assert design.units[0].input.lanes == lanes
+    # A first layer of stride 1 reads every column on its own.
+    plain = NetworkBuilder(FeatureMap("image", (16, 16, 3)), 1)
+    numbers = Numbers()
+    stem = plain.conv("stem", plain.source, 8, Window.same(3), numbers)
+    plain.linear("classifier", plain.global_avg_pool("pool", stem, numbers), 4, numbers)
+    design = compile(plain.build(), board="zcu102")
+    assert (design.frame_interval_cycles, design.units[0].input.lanes) == (256, 3)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +97,7 @@ def test_efficientnet_lite0_fits(weight_bits: int) -> None:
 
 def test_a_slower_clock_is_slower() -> None:
     design = compile(four_block_network(), board="zcu102", clock_mhz=100)
-    assert (design.clock_mhz, design.fps) == (100, 100e6 / 256)
+    assert (design.clock_mhz, design.fps) == (100, 100e6 / 128)
 
 
 def test_fewest_resources_at_a_target() -> None:
@@ -121,7 +137,7 @@ def test_what_is_missing_is_said_with_numbers() -> None:
 
 
 def test_impossible_target_names_the_nearest_that_works() -> None:
-    with pytest.raises(CheckFailed, match=r"cannot reach 2000000\.0 FPS \(125 cycles a frame\): .* is 976562\.5 FPS"):
+    with pytest.raises(CheckFailed, match=r"cannot reach 2000000\.0 FPS \(125 cycles a frame\): .* is 1953125\.0 FPS"):
         compile(four_block_network(), board="zcu102", target_fps=2_000_000)
     with pytest.raises(CheckFailed, match="cannot reach"):
         compile(four_block_network(), board="zcu102", objective="min-resources", target_fps=2_000_000)

@@ -12,13 +12,13 @@ from deepdive.hardware.boards import load_board
 from networks import four_block_network
 
 
-def test_a_pixel_a_cycle_is_the_end() -> None:
+def test_two_pixels_a_cycle_are_the_end() -> None:
     net = four_block_network()
     design = compile(net, board="zcu102")
     found = explain(net, design, Budget())
     assert found.needed == {}
     assert "head_window" in found.bottleneck
-    assert found.interval_cycles == design.frame_interval_cycles == 256
+    assert found.interval_cycles == design.frame_interval_cycles == 128
     text = " ".join(found.lines)
     assert "The frame interval of 256 cycles is set by" in text
     assert "Twice as fast (128 cycles) is out of reach of any folding" in text

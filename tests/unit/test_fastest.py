@@ -81,7 +81,7 @@ def test_the_interval_found_is_that_of_brute_force(weight_bits: int) -> None:
     for _ in range(30):
         site = make_site(board(int(rng.integers(6, 60)), int(rng.integers(1500, 9000))), None, Budget())
         compiler = Compiler(net, site)
-        folder = Folder(compiler.plans, site, compiler.low, SLOWEST)
+        folder = Folder(compiler.narrow, site, compiler.low, SLOWEST)
         limits = site.limits(SLOWEST)
         limit = np.array([limits[kind] for kind in KINDS])
         wanted = next(

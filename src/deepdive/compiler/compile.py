@@ -12,7 +12,7 @@ from deepdive.compiler.budget import TITLES, Budget, excess
 from deepdive.compiler.design import Design
 from deepdive.compiler.folding import SPAN, Folder, Site, fastest_interval
 from deepdive.compiler.objectives import SCORES, Ladder, Objective
-from deepdive.compiler.partition import partition
+from deepdive.compiler.partition import partition, takes_two_columns
 from deepdive.compiler.plan import UnitPlan
 from deepdive.compiler.segments import NEAR, Segments
 from deepdive.errors import CheckFailed, DeepDiveError, nearest
@@ -146,14 +146,11 @@ def find_compiler(net: QNet, site: Site, sharing: SharingMode) -> Compiler:
         When blocks must be shared, and none can, or no sharing fits.
     """
     streamed = Compiler(net, site)
-    if sharing == "never":
+    if sharing != "always":
+        streamed.units = streamed.bisect(SPAN * streamed.low)
+    if sharing == "never" or (sharing == "auto" and streamed.units and streamed.interval <= GOOD * streamed.single):
         return streamed
-    if sharing == "auto":
-        units = streamed.bisect(SPAN * streamed.low)
-        if units and max(unit.interval_cycles for unit in units) <= GOOD * streamed.single:
-            return streamed
-        streamed.units = units
-    segments = Segments(streamed.plans, site, streamed.low, always=sharing == "always")
+    segments = Segments(streamed.narrow, site, streamed.low, always=sharing == "always")
     if not segments.runs:
         if sharing == "always":
             raise CheckFailed(
@@ -186,7 +183,7 @@ def compiler_of(net: QNet, site: Site, design: Design, interval: int | None = No
     streamed = Compiler(net, site)
     if not shared:
         return streamed
-    segments = Segments(streamed.plans, site, streamed.low)
+    segments = Segments(streamed.narrow, site, streamed.low)
     one = segments.of(shared, interval or design.frame_interval_cycles)
     return Compiler(net, site, segments.plans(one))
 
@@ -196,26 +193,40 @@ class Compiler:
 
     Parameters
     ----------
-    plans
+    shared
         Units with shared bodies among them; by default all are streamed.
     near
         About the frame interval for which those shared bodies were made.
     """
 
     def __init__(
-        self, net: QNet, site: Site, plans: tuple[UnitPlan, ...] | None = None, near: int | None = None
+        self, net: QNet, site: Site, shared: tuple[UnitPlan, ...] | None = None, near: int | None = None
     ) -> None:
-        self.net, self.site = net, site
-        every = partition(net)
-        operations = [operation for plan in every for operation in plan.operations]
+        self.net, self.site, self.shared = net, site, shared
+        self.narrow = partition(net)
+        self.wide = partition(net, columns=2) if shared is None and takes_two_columns(net) else self.narrow
+        operations = [operation for plan in self.wide for operation in plan.operations]
         self.low = fastest_interval(operations, site)
         self.single = fastest_interval(operations, site, wide_pairs=False)
-        self.plans = every if plans is None else plans
         self.hash = fingerprint(net)
         self.units: tuple[Unit, ...] | None = None
         if near is not None:
             first, last = (math.floor(near * factor) for factor in NEAR)
-            self.units = Folder(self.plans, site, max(first, self.low), last).fastest()
+            self.units = self.folder(first, last).fastest()
+
+    def plans(self, interval: int) -> tuple[UnitPlan, ...]:
+        """Units for a frame interval: two pixels of the image a beat only where one a cycle would be too slow."""
+        return self.shared or (self.wide if interval < self.pixels else self.narrow)
+
+    def folder(self, fastest: int, slowest: int) -> Folder:
+        """What folds the units for frame intervals up to `slowest`."""
+        return Folder(self.plans(slowest), self.site, max(self.low, fastest), slowest)
+
+    @property
+    def pixels(self) -> int:
+        """Of the image: as many cycles a frame takes at least, where one comes a cycle."""
+        height, width, _ = self.net.input.shape
+        return height * width
 
     @property
     def interval(self) -> int:
@@ -250,26 +261,31 @@ class Compiler:
     def cooler(self, design: Design) -> Design:
         """The design, or one of its frame interval that draws less."""
         interval = design.frame_interval_cycles
-        units = Folder(self.plans, self.site, min(self.low, interval), interval).coolest(interval)
+        units = self.folder(interval, interval).coolest(interval)
         return design if units is None else min(design, self.design(units), key=lambda one: one.power.total_w)
 
     def bisect(self, slowest: int) -> tuple[Unit, ...] | None:
         """Units of the smallest interval up to `slowest` that fits."""
-        folder = Folder(self.plans, self.site, self.low, slowest)
-        return folder.fastest()
+        units = self.folder(self.low, slowest).fastest()
+        if units is None or self.wide is self.narrow or slowest < self.pixels:
+            return units
+        interval = max(unit.interval_cycles for unit in units)
+        faster = self.folder(self.low, interval - 1).fastest() if interval <= self.pixels else None
+        return faster or units
 
     def frugal(self, slowest: int | None) -> Design:
         """The least resources at a frame interval, or at any."""
         interval = SLOWEST if slowest is None else slowest
         if interval >= self.low:
-            units = Folder(self.plans, self.site, max(self.low, interval // 4), interval).fold(interval)
+            units = self.folder(interval // 4, interval).fold(interval)
             if units is not None:
                 return self.design(units)
         return self.fastest(slowest)
 
     def too_slow(self, best: Design, slowest: int) -> str:
         """Why the target is out of reach: what is missing, by how much, and the nearest that works."""
-        least = Folder(partition(self.net), self.site, min(self.low, slowest), slowest).least(slowest)
+        plans = self.wide if slowest < self.pixels else self.narrow
+        least = Folder(plans, self.site, min(self.low, slowest), slowest).least(slowest)
         if any(math.isinf(value) for value in least.values()):
             missing = "no folding keeps that: some stream would have to move more than a pixel a cycle"
         elif short := excess(least, self.site.limits(slowest)):
@@ -285,7 +301,7 @@ class Compiler:
 
     def too_big(self) -> str:
         """Why nothing fits: what is missing, and by how much."""
-        folder = Folder(self.plans, self.site, self.low, SLOWEST)
+        folder = self.folder(self.low, SLOWEST)
         limits = self.site.limits(SLOWEST)
         short = excess(folder.least(SLOWEST), limits)
         where = f"Network '{self.net.name}' does not fit board '{self.site.board.name}'"
@@ -295,7 +311,7 @@ class Compiler:
                 f"{', '.join(f'{limits[kind]:.0f} {TITLES[kind]}' for kind in ('dsp', 'lut', 'ff', 'bram36'))}; "
                 "use fewer weight bits, a narrower network or a larger board."
             )
-        if any(operation.choices for plan in self.plans for operation in plan.operations):
+        if self.shared:
             where += ", with blocks that share compute units,"
         elif "bram36" in short:
             where += ", with all weights that may go there in LUTs and external memory,"

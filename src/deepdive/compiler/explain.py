@@ -123,7 +123,7 @@ def least_for(net: QNet, site: Site, design: Design, interval: int) -> dict[str,
         compiler = compiler_of(net, replace(site, board=large), design, interval)
     except CheckFailed:
         return dict.fromkeys(KINDS, math.inf)
-    return Folder(compiler.plans, site, min(compiler.low, interval), SLOWEST).least(interval)
+    return Folder(compiler.plans(interval), site, min(compiler.low, interval), SLOWEST).least(interval)
 
 
 def explain(net: QNet, design: Design, budget: Budget) -> Explanation:

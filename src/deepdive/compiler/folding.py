@@ -26,7 +26,7 @@ from deepdive.compiler.search import Folding, Question, Search
 from deepdive.compiler.ultra import in_ultra, moves
 from deepdive.hardware.boards import Board
 from deepdive.hardware.power import CLOCK_UW_PER_MHZ_FF, UW_PER_MHZ
-from deepdive.hardware.stages.arithmetic import pair_field
+from deepdive.hardware.stages.arithmetic import CODE_BITS, fabric_multiplier_luts, pair_field
 from deepdive.hardware.units import Unit
 
 ROUNDS = 12
@@ -267,19 +267,21 @@ def weight_bits(operation: Operation) -> int:
 
 
 def fastest_interval(operations: Sequence[Operation], site: Site, *, wide_pairs: bool = True) -> int:
-    """No folding can be faster: by the DSPs, and by the beats of the widest stream.
+    """No folding can be faster: by the DSPs and LUTs, and by the beats of the widest stream.
 
-    Without `wide_pairs` as if only weights of `LIGHT_PAIR_BITS` shared DSPs.
+    Without `wide_pairs` as if only weights of `LIGHT_PAIR_BITS` shared DSPs, and no LUT multiplied.
     """
     beats = max(
         edge.height * edge.width for operation in operations for edge in (*operation.inputs, *operation.outputs)
     )
     products = sum(dsp_products(operation, site.board.dsp_bits, wide_pairs) for operation in operations)
-    return max(beats, math.ceil(products / max(site.limits(1)["dsp"], 1)))
+    limits = site.limits(1)
+    of_luts = limits["lut"] / (2 * fabric_multiplier_luts(CODE_BITS, LIGHT_PAIR_BITS)) if wide_pairs else 0
+    return max(beats, math.ceil(products / max(limits["dsp"] + of_luts, 1)))
 
 
 def dsp_products(operation: Operation, dsp_bits: int, wide_pairs: bool) -> float:
-    """Times a frame that a DSP must multiply: two products at once where pairs of weights fit."""
+    """Times a frame that a DSP, or LUTs instead, must multiply: two products at once where pairs of weights fit."""
     source, target = operation.inputs[0], operation.outputs[0]
     pixels = target.height * target.width
     if operation.kind not in DENSE:  # depthwise multipliers may be made of LUTs

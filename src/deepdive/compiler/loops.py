@@ -107,8 +107,8 @@ def _(stage: Window) -> Loop:
     groups, width = stage.input.groups, stage.row_pixels
     height = stage.interval_cycles // (width * groups)
     taken = beats(np.arange(stage.input.height), np.arange(stage.input.width), width, groups)
-    rows = np.arange(stage.output.height) * stage.stride[0]
-    columns = np.arange(stage.output.width) * stage.stride[1]
+    rows = np.arange(stage.output.height) * stage.grid.stride[0]
+    columns = np.arange(stage.output.width) * stage.grid.stride[1]
     given = beats(rows, columns, width, groups) + stage.lag_pixels * groups
     return Loop(height * width * groups, (taken,), given)
 

@@ -55,14 +55,16 @@ class Ladder:
         self.fastest = best.frame_interval_cycles
         self.longest = min(math.floor(self.fastest * SLOWEST[-1]), slowest or MOST)
         self.designs = {self.fastest: best}
-        self._folder: Folder | None = None
+        self._folders: dict[bool, Folder] = {}
 
     def at(self, interval: int) -> Design | None:
         """The design of an interval; None beyond the slowest one, or where no folding was found."""
         if interval not in self.designs and interval <= self.longest:
-            if self._folder is None:
-                self._folder = Folder(self.compiler.plans, self.compiler.site, self.fastest, self.longest)
-            units = self._folder.fold(interval)
+            narrow = interval >= self.compiler.pixels
+            if narrow not in self._folders:
+                last = self.longest if narrow else min(self.longest, self.compiler.pixels - 1)
+                self._folders[narrow] = self.compiler.folder(self.fastest, last)
+            units = self._folders[narrow].fold(interval)
             if units:
                 self.designs[interval] = self.compiler.design(units)
         return self.designs.get(interval)

@@ -130,7 +130,7 @@ def node_operations(
 @node_operations.register
 def _(node: Conv, namer: Namer, types: tuple[FeatureMap, ...], edges: tuple[Edge, ...]) -> Iterator[Operation]:
     (edge,) = edges
-    for window in windows(node, namer, edge, types[0].zero_points):
+    for window in windows(node, namer, edge, types[0].zero_points, columns=types[0].shape[1] // edge.width):
         yield window
         edge = window.outputs[0]
     kind = "depthwise" if node.is_depthwise else "pointwise" if node.kernel == (1, 1) else "conv"
@@ -145,18 +145,24 @@ def _(node: Conv, namer: Namer, types: tuple[FeatureMap, ...], edges: tuple[Edge
     yield Operation(kind, name, (edge,), (output_edge(name, node.output),), fields)
 
 
-def windows(node: Conv | MaxPool | AvgPool, namer: Namer, edge: Edge, fill: tuple[int, ...]) -> Iterator[Operation]:
-    """The window in front of a filter or pool, unless each pixel is one; `fill` is what the padding holds."""
+def windows(
+    node: Conv | MaxPool | AvgPool, namer: Namer, edge: Edge, fill: tuple[int, ...], *, columns: int = 1
+) -> Iterator[Operation]:
+    """The window in front of a filter or pool, unless each pixel is one.
+
+    `fill` is what the padding holds; `columns` of the map come as one pixel of the edge.
+    """
     if node.kernel == (1, 1) and node.stride == (1, 1):
         return
     name, (height, width, _) = namer("window"), node.output.shape
     taps = node.kernel[0] * node.kernel[1]
-    target = Edge(f"{name}_out", height, width, edge.channels, edge.bits, edge.signed, taps)
-    fields = {
+    target = Edge(f"{name}_out", height, width, edge.channels // columns, edge.bits, edge.signed, taps)
+    fields: dict[str, object] = {
         "kernel": node.kernel,
         "stride": node.stride,
         "padding": node.padding,
         "zero_point": fill[:1] if len(set(fill)) == 1 else fill,
+        **({"columns": columns} if columns > 1 else {}),
     }
     yield Operation("window", name, (edge,), (target,), fields)
 

@@ -186,8 +186,12 @@ def candidates(
             yield from dense_candidates(operation, limits, known, (read, written), external)
         return
     alike = operation.kind != "repack"
+    columns = operation.fields.get("columns", 1)
     for (i, way_in), (o, way_out) in product(sources, targets):
-        if (way_in == way_out) != alike or not repackable(way_in, way_out):
+        if columns > 1:
+            if (way_in.lanes, way_out.lanes) != (source.channels, target.channels):
+                continue
+        elif (way_in == way_out) != alike or not repackable(way_in, way_out):
             continue
         if any(way_in not in edge.ways for edge in operation.inputs):
             continue

@@ -55,13 +55,17 @@ PATTERNS: tuple[tuple[UnitKind, re.Pattern[str]], ...] = (
 """In the letters of `letter`; the first that matches names the unit. A head stands only at the beginning."""
 
 
-def partition(net: QNet) -> tuple[UnitPlan, ...]:
-    """Units in order of the data flow; every node of the network is in exactly one."""
+def partition(net: QNet, *, columns: int = 1) -> tuple[UnitPlan, ...]:
+    """Units in order of the data flow; every node of the network is in exactly one.
+
+    With two `columns` the image comes two pixels a beat; see `takes_two_columns`.
+    """
     groups = grouped(cut(net))
     counts = Counter(kind for kind, _ in groups)
     seen: Counter[UnitKind] = Counter()
     plans: list[UnitPlan] = []
-    edge = Edge("image", *net.input.shape, bits=net.input.bits, signed=net.input.signed)
+    height, width, channels = net.input.shape
+    edge = Edge("image", height, width // columns, channels * columns, bits=net.input.bits, signed=net.input.signed)
     input_map = net.input.name
     for kind, nodes in groups:
         seen[kind] += 1
@@ -70,6 +74,20 @@ def partition(net: QNet) -> tuple[UnitPlan, ...]:
         plans.append(UnitPlan(name, kind, input_map, tuple(node.name for node in nodes), operations))
         edge, input_map = operations[-1].outputs[0], nodes[-1].name
     return tuple(plans)
+
+
+def takes_two_columns(net: QNet) -> bool:
+    """Whether the image can come two pixels a beat: its only reader is a filter that moves by two columns at a time.
+
+    Memory holds two neighbouring pixels as one of twice the channels, so nothing has to be moved for that.
+    """
+    first, width = net.nodes[0], net.input.shape[1]
+    if not isinstance(first, Conv) or first.is_depthwise or first.kernel == (1, 1) or first.stride[1] != 2 or width % 2:
+        return False
+    if sum(net.input.name in node.inputs for node in net.nodes) != 1:
+        return False
+    # The last filter must reach into the last column, or lie beyond it in padding.
+    return (first.output.shape[1] - 1) * 2 + first.kernel[1] - 1 - first.padding[1] >= width - 2
 
 
 def cut(net: QNet) -> list[tuple[Node, ...]]:

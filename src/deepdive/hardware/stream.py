@@ -79,6 +79,10 @@ class Stream(BaseModel):
         """(height, width, channels) of the feature map that it carries."""
         return self.height, self.width, self.channels
 
+    def pixel_channels(self, width: int) -> int:
+        """Channels a pixel of a map `width` pixels wide, several of which may travel as one."""
+        return self.channels * self.width // width
+
     @property
     def resources(self) -> Resources:
         """Modelled cost of the FIFO.

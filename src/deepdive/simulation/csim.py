@@ -163,7 +163,7 @@ def simulate_part(
 
 def write_input(images: np.ndarray, design: Design, folder: Path) -> None:
     """Write the test bench's input; channels that the stream has and the network has not are zeros."""
-    spare = design.units[0].input.channels - images.shape[3]
+    spare = design.units[0].input.pixel_channels(images.shape[2]) - images.shape[3]
     np.pad(images, ((0, 0), (0, 0), (0, 0), (0, spare))).tofile(folder / INPUT_FILE)
 
 

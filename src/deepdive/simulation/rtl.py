@@ -250,7 +250,7 @@ def batch(design: Design) -> int:
 
 def beats(images: np.ndarray, stream: Stream) -> np.ndarray:
     """(beats, lanes): channels that the stream has and the network has not are zeros."""
-    missing = stream.channels - images.shape[3]
+    missing = stream.pixel_channels(images.shape[2]) - images.shape[3]
     return np.pad(images, ((0, 0), (0, 0), (0, 0), (0, missing))).reshape(-1, stream.lanes)
 
 

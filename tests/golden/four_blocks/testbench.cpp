@@ -9,28 +9,29 @@
 int main(int argc, char** argv) {
     testbench::bench bench(argc, argv);
     const auto head_head_conv = testbench::read_memory("weights/head_head_conv.bin");
-    const auto body2_body2_pointwise = testbench::read_memory("weights/body2_body2_pointwise.bin");
-    const auto body2_body2_pointwise2 = testbench::read_memory("weights/body2_body2_pointwise2.bin");
+    const auto head_head_pointwise = testbench::read_memory("weights/head_head_pointwise.bin");
+    const auto body1_body1_pointwise2 = testbench::read_memory("weights/body1_body1_pointwise2.bin");
+    const auto classifier_classifier_linear = testbench::read_memory("weights/classifier_classifier_linear.bin");
     while (bench.next_batch(768)) {
         {
             hls::stream<head_input> input("head_input");
             hls::stream<head_output> output("head_output");
             bench.start(input);
-            head_unit(input, output, head_head_conv.data(), bench.frames());
+            head_unit(input, output, head_head_conv.data(), head_head_pointwise.data(), bench.frames());
             bench.finish("head", output);
         }
         {
             hls::stream<body1_input> input("body1_input");
             hls::stream<body1_output> output("body1_output");
             bench.start(input);
-            body1_unit(input, output, bench.frames());
+            body1_unit(input, output, body1_body1_pointwise2.data(), bench.frames());
             bench.finish("body1", output);
         }
         {
             hls::stream<body2_input> input("body2_input");
             hls::stream<body2_output> output("body2_output");
             bench.start(input);
-            body2_unit(input, output, body2_body2_pointwise.data(), body2_body2_pointwise2.data(), bench.frames());
+            body2_unit(input, output, bench.frames());
             bench.finish("body2", output);
         }
         {
@@ -44,7 +45,7 @@ int main(int argc, char** argv) {
             hls::stream<classifier_input> input("classifier_input");
             hls::stream<classifier_output> output("classifier_output");
             bench.start(input);
-            classifier_unit(input, output, bench.frames());
+            classifier_unit(input, output, classifier_classifier_linear.data(), bench.frames());
             bench.finish("classifier", output);
         }
     }

@@ -67,7 +67,7 @@ def port(feature_map: FeatureMap, stream: Stream) -> dict[str, Any]:
         "height": height,
         "width": width,
         "channels": channels,
-        "stream_channels": stream.channels,
+        "stream_channels": stream.pixel_channels(width),
         "bits": feature_map.bits,
         "signed": feature_map.signed,
     }

@@ -36,7 +36,8 @@ class Step:
 
 def window_limits(stage: Window) -> dict[str, int]:
     """What the rasters count by; `rows_ahead` and `settle` as `WindowComponent` explains them."""
-    top, left, _, _ = stage.padding
+    grid = stage.grid
+    top, left, _, _ = grid.padding
     rows = stage.interval_cycles // (stage.row_pixels * stage.input.groups)
     return {
         "last_group": stage.input.groups - 1,
@@ -46,15 +47,15 @@ def window_limits(stage: Window) -> dict[str, int]:
         "height": stage.input.height,
         "width": stage.input.width,
         "lag": stage.lag_pixels,
-        "settle": stage.kernel[1] - 1 - left,
+        "settle": grid.kernel[1] - 1 - left,
         # Steps ahead read the same lines row after row; in later rows they lie higher. Beyond this, all is padding.
-        "rows_ahead": max(stage.kernel[0] - 2 - top, 0),
+        "rows_ahead": max(grid.kernel[0] - 2 - top, 0),
         "top": top,
         "left": left,
-        "last_window_row": (stage.output.height - 1) * stage.stride[0],
-        "last_window_column": (stage.output.width - 1) * stage.stride[1],
-        "stride_y": stage.stride[0],
-        "stride_x": stage.stride[1],
+        "last_window_row": (stage.output.height - 1) * grid.stride[0],
+        "last_window_column": (stage.output.width - 1) * grid.stride[1],
+        "stride_y": grid.stride[0],
+        "stride_x": grid.stride[1],
     }
 
 
@@ -99,9 +100,10 @@ class WindowComponent(StageComponent):
             ]
         zero = self._zero_points(group)
         beat = [
-            Mux(rows[i] & columns[j], taps[i][j], zero)
-            for i in range(self.stage.kernel[0])
-            for j in range(self.stage.kernel[1])
+            word
+            for i in range(len(row_masks))
+            for j in range(len(column_masks))
+            for word in self._of_filter(j, Mux(rows[i] & columns[j], taps[i][j], zero))
         ]
         payload = Signal.like(self.output0.payload, reset_less=True)
         m.d.comb += self.output0.payload.eq(payload)
@@ -207,14 +209,14 @@ class WindowComponent(StageComponent):
     def _inside(self, row: Signal, column: Signal, limits: dict[str, Limit]) -> tuple[list[Value], list[Value]]:
         """For each row and each column of the window: whether it lies in the map."""
         top, left, height, width = (limits[name] for name in ("top", "left", "height", "width"))
-        rows = [(row + i >= top) & (row + i < height + top) for i in range(self.stage.kernel[0])]
-        columns = [(column + j >= left) & (column + j < width + left) for j in range(self.stage.kernel[1])]
+        rows = [(row + i >= top) & (row + i < height + top) for i in range(self.stage.grid.kernel[0])]
+        columns = [(column + j >= left) & (column + j < width + left) for j in range(self.stage.grid.kernel[1])]
         return rows, columns
 
     def _buffers(self, m: Module, advance: Value, step: Step) -> tuple[list[list[Value]], Value]:
         """Taps (row, column) of the step before, each `lanes` codes, and whether it gives a window."""
         stage = self.stage
-        kernel_h, kernel_w = stage.kernel
+        kernel_h, kernel_w = stage.grid.kernel
         word = stage.input.lanes * stage.input.bits
         fired, ahead, emit = Signal(), Signal(), Signal()
         pixel = Signal(word, reset_less=True)
@@ -264,11 +266,22 @@ class WindowComponent(StageComponent):
         """What stands at the address of the step before."""
         return ram.read_data
 
+    def _of_filter(self, place: int, pixel: Value) -> list[Value]:
+        """Of the map's columns that a pixel of the stream holds, those that the filter has, the first one first."""
+        stage = self.stage
+        width = stage.output.lanes * stage.output.bits
+        first = stage.columns * place - stage.grid.offset
+        return [
+            pixel[column * width : (column + 1) * width]
+            for column in range(stage.columns)
+            if 0 <= first + column < stage.kernel[1]
+        ]
+
     def _zero_points(self, group: Signal) -> Value:
         """What the padding holds: `lanes` codes."""
         stage = self.stage
         lanes, bits = stage.input.lanes, stage.input.bits
-        points = list(stage.zero_point) * (stage.input.channels if len(stage.zero_point) == 1 else 1)
+        points = list(stage.zero_point) * (stage.input.channels // len(stage.zero_point))
         words = [
             sum((point % (1 << bits)) << (lane * bits) for lane, point in enumerate(points[start : start + lanes]))
             for start in range(0, stage.input.channels, lanes)

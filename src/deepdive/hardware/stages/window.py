@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -9,6 +10,20 @@ from pydantic import Field, model_validator
 from deepdive.hardware.memory import Memory, total
 from deepdive.hardware.resources import Resources
 from deepdive.hardware.stages.stage import Pipe
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A window over the pixels of the input stream; `padding` is (top, left, bottom, right).
+
+    Where two columns of the map are one pixel of the stream, column `c` of that pixel (0, 1) at place `x` of the grid
+    is column ``2 * x + c - offset`` of the filter, if the filter has such a one.
+    """
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int, int, int]
+    offset: int = 0
 
 
 class Window(Pipe):
@@ -20,6 +35,10 @@ class Window(Pipe):
     Only padding beyond "same" makes the raster of windows larger than the map, and then that raster counts.
 
     `padding` is (top, left, bottom, right); `zero_point` is one for the map or one a channel.
+
+    With two `columns` the stream brings two neighbouring pixels of the map a beat, as channels of one that is half as
+    wide: memory holds them like that. The filter then moves by two columns of the map, `stride`, and by one of the
+    stream; the raster and the line buffers are those of the stream (`grid`).
     """
 
     kind: Literal["window"] = "window"
@@ -27,26 +46,44 @@ class Window(Pipe):
     stride: tuple[int, int]
     padding: tuple[int, int, int, int]
     zero_point: tuple[int, ...] = Field(min_length=1)
+    columns: Literal[1, 2] = 1
 
     @model_validator(mode="after")
     def _shapes(self) -> Window:
         source, result = self.input, self.output
-        wanted = tuple((side - 1) // step + 1 for side, step in zip(self.raster, self.stride, strict=True))
+        if self.columns > 1 and (self.stride[1] != self.columns or source.groups > 1 or min(self.grid.padding) < 0):
+            raise ValueError(
+                f"stage '{self.name}': stride {self.stride[1]}, {source.groups} beats a pixel and padding "
+                f"{self.padding} cannot be computed from two columns a beat"
+            )
+        wanted = tuple((side - 1) // step + 1 for side, step in zip(self.raster, self.grid.stride, strict=True))
         if (result.height, result.width) != wanted or result.taps != self.kernel[0] * self.kernel[1]:
             raise ValueError(f"stage '{self.name}': its output is not {wanted} windows of kernel {self.kernel}")
-        if (source.channels, source.lanes, source.bits, source.taps) != (result.channels, result.lanes, result.bits, 1):
+        channels, lanes = self.columns * result.channels, self.columns * result.lanes
+        if (source.channels, source.lanes, source.bits, source.taps) != (channels, lanes, result.bits, 1):
             raise ValueError(f"stage '{self.name}': input and output differ in channels, lanes or bits")
-        if len(self.zero_point) not in (1, source.channels):
-            raise ValueError(f"stage '{self.name}': {len(self.zero_point)} zero points for {source.channels} channels")
+        if len(self.zero_point) not in (1, result.channels):
+            raise ValueError(f"stage '{self.name}': {len(self.zero_point)} zero points for {result.channels} channels")
         return self
+
+    @property
+    def grid(self) -> Grid:
+        """The filter as the stream's pixels see it."""
+        if self.columns == 1:
+            return Grid(self.kernel, self.stride, self.padding)
+        top, left, bottom, _ = self.padding
+        first, last = -left // 2, (self.kernel[1] - 1 - left) // 2  # columns of the stream, from the window's own
+        right = self.output.width - 1 + last - (self.input.width - 1)
+        kernel = self.kernel[0], last - first + 1
+        return Grid(kernel, (self.stride[0], 1), (top, -first, bottom, right), offset=-2 * first - left)
 
     @property
     def raster(self) -> tuple[int, int]:
         """(rows, columns) of window positions before the stride."""
-        top, left, bottom, right = self.padding
+        top, left, bottom, right = self.grid.padding
         return (
-            self.input.height + top + bottom - self.kernel[0] + 1,
-            self.input.width + left + right - self.kernel[1] + 1,
+            self.input.height + top + bottom - self.grid.kernel[0] + 1,
+            self.input.width + left + right - self.grid.kernel[1] + 1,
         )
 
     @property
@@ -61,7 +98,12 @@ class Window(Pipe):
     @property
     def lag_pixels(self) -> int:
         """How many pixels of the raster the window's last tap runs ahead of its padded top left corner."""
-        ahead = (self.kernel[0] - 1 - self.padding[0]) * self.row_pixels + self.kernel[1] - 1 - self.padding[1]
+        ahead = (
+            (self.grid.kernel[0] - 1 - self.grid.padding[0]) * self.row_pixels
+            + self.grid.kernel[1]
+            - 1
+            - self.grid.padding[1]
+        )
         return max(ahead, 0)
 
     @property
@@ -71,8 +113,8 @@ class Window(Pipe):
     @property
     def drain_cycles(self) -> int:
         """Steps from the map's last pixel to the last tap of the last window, which may lie in the padding."""
-        row = (self.output.height - 1) * self.stride[0] + self.kernel[0] - 1 - self.padding[0]
-        column = (self.output.width - 1) * self.stride[1] + self.kernel[1] - 1 - self.padding[1]
+        row = (self.output.height - 1) * self.grid.stride[0] + self.grid.kernel[0] - 1 - self.grid.padding[0]
+        column = (self.output.width - 1) * self.grid.stride[1] + self.grid.kernel[1] - 1 - self.grid.padding[1]
         beyond = (row - (self.input.height - 1)) * self.row_pixels + column - (self.input.width - 1)
         return max(beyond, 0) * self.input.groups
 
@@ -84,9 +126,9 @@ class Window(Pipe):
         to its left, kernel_h pixels high.
         """
         word = self.input.lanes * self.input.bits
-        lines, columns = self.kernel[0] - 1, self.kernel[1] - 1
+        lines, columns = self.grid.kernel[0] - 1, self.grid.kernel[1] - 1
         row = Memory(name="lines", depth=self.row_pixels * self.input.groups, width=word * max(lines, 1))
-        column = Memory(name="columns", depth=self.input.groups, width=word * self.kernel[0] * max(columns, 1))
+        column = Memory(name="columns", depth=self.input.groups, width=word * self.grid.kernel[0] * max(columns, 1))
         return (*((row,) if lines else ()), *((column,) if columns else ()))
 
     def resources(self) -> Resources:
@@ -99,6 +141,6 @@ class Window(Pipe):
         lut, ff = 8 * self.input.beats.bit_length(), taps + word + 110
         if len(set(self.zero_point)) > 1:
             lut += taps + word
-        if self.kernel[0] - 2 - self.padding[0] > 0:
-            lut += word * self.kernel[0]
+        if self.grid.kernel[0] - 2 - self.grid.padding[0] > 0:
+            lut += word * self.grid.kernel[0]
         return total(self.memories) + Resources(lut=lut, ff=ff)

@@ -6,32 +6,24 @@
 
 #include "deepdive/dense.h"
 #include "deepdive/global_avg_pool.h"
-#include "deepdive/repack.h"
 #include "units/tail_rom.h"
 
 namespace {
 
-struct tail_pointwise_repack0_spec {
-    using input = deepdive::beat<ap_uint<8>, 1>;
-    using output = deepdive::beat<ap_uint<8>, 4>;
-    static constexpr int pixels = 16;
-    static constexpr int reads = 16;
-    static constexpr int writes = 16;
-};
-
 struct tail_pointwise_spec {
     using input = deepdive::beat<ap_uint<8>, 4>;
-    using output = deepdive::beat<ap_uint<8>, 4>;
+    using output = deepdive::beat<ap_uint<8>, 16>;
     static constexpr int pixels = 16;
     static constexpr int groups = 4;
     static constexpr int least_groups = 4;
-    static constexpr int out_groups = 4;
-    static constexpr int out_parallel = 8;
+    static constexpr int out_groups = 2;
+    static constexpr int out_parallel = 16;
     static constexpr int weight_bits = 8;
     static constexpr int pair_field = 0;
     static constexpr int weights_at = 0;
     static constexpr int scales_at = 0;
     static constexpr bool drains = false;
+    static constexpr bool fabric = false;
     static constexpr int acc_bits = 19;
     static constexpr int zero_point = 0;
     static constexpr int q_min = 0;
@@ -40,11 +32,11 @@ struct tail_pointwise_spec {
 };
 
 struct tail_pool_spec {
-    using input = deepdive::beat<ap_uint<8>, 4>;
-    using output = deepdive::beat<ap_uint<8>, 4>;
+    using input = deepdive::beat<ap_uint<8>, 16>;
+    using output = deepdive::beat<ap_uint<8>, 16>;
     static constexpr int pixels = 16;
-    static constexpr int groups = 8;
-    static constexpr int least_groups = 8;
+    static constexpr int groups = 2;
+    static constexpr int least_groups = 2;
     static constexpr int mult = 50789;
     static constexpr int drop = 19;
     static constexpr int acc_bits = 13;
@@ -70,10 +62,8 @@ void tail_unit(
 #pragma HLS bind_storage variable=tail_pointwise_weights type=rom_1p impl=lutram
 #pragma HLS array_reshape variable=tail_pointwise_scales dim=2 type=complete
 #pragma HLS bind_storage variable=tail_pointwise_scales type=rom_1p impl=lutram
-    hls::stream<deepdive::beat<ap_uint<8>, 4>, 28> body2_pointwise2_out_packed_stream("body2_pointwise2_out_packed_stream");
-    hls::stream<deepdive::beat<ap_uint<8>, 4>, 50> tail_pointwise_out_stream("tail_pointwise_out_stream");
+    hls::stream<deepdive::beat<ap_uint<8>, 16>, 34> tail_pointwise_out_stream("tail_pointwise_out_stream");
 
-    deepdive::repack<tail_pointwise_repack0_spec>(input, body2_pointwise2_out_packed_stream, frames);
-    deepdive::dense<tail_pointwise_spec>(body2_pointwise2_out_packed_stream, tail_pointwise_out_stream, tail_pointwise_weights, tail_pointwise_scales, frames);
+    deepdive::dense<tail_pointwise_spec>(input, tail_pointwise_out_stream, tail_pointwise_weights, tail_pointwise_scales, frames);
     deepdive::global_avg_pool<tail_pool_spec>(tail_pointwise_out_stream, output, frames);
 }

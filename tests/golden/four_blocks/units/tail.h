@@ -4,8 +4,8 @@
 
 #include "deepdive/beat.h"
 
-using tail_input = deepdive::beat<ap_uint<8>, 1>;
-using tail_output = deepdive::beat<ap_uint<8>, 4>;
+using tail_input = deepdive::beat<ap_uint<8>, 4>;
+using tail_output = deepdive::beat<ap_uint<8>, 16>;
 
 // Reads and writes `frames` feature maps, row by row, pixel by pixel, channels innermost.
 void tail_unit(

@@ -125,6 +125,9 @@ class Region:
         constants = integers(
             kernel_height=kernel[0],
             kernel_width=kernel[1],
+            filter_width=kernel[1],
+            columns=1,
+            offset=0,
             **self.groups(windows),
             row_beats=max(rows),
             least_row_beats=min(rows),

@@ -5,7 +5,10 @@
 // next frame's pixels come in; taps outside the map are replaced by the zero point. So a frame takes as many steps as
 // the map has beats (more only when the padding is so large that there are more windows than pixels).
 //
-// Spec: input, output (beats), kernel_height, kernel_width, groups and row_beats (the most there are, for the arrays),
+// Two columns of the map may come as one pixel (columns = 2): then kernel_width, stride_x and the padding count such pixels,
+// and a window holds those of their columns that its filter of filter_width columns has, the first one `offset` columns in.
+//
+// Spec: input, output (beats), kernel_height, kernel_width, filter_width, columns, offset, groups and row_beats (the most there are, for the arrays),
 // least_groups, least_row_beats. Layer, by default the Spec's own constants: height, width, groups (beats a pixel), stride_y,
 // stride_x, pad_top, pad_left, pad_bottom, pad_right (each smaller than the kernel), zero_points[] (one, or one a channel).
 #ifndef DEEPDIVE_WINDOW_H
@@ -71,7 +74,10 @@ void window(hls::stream<typename Spec::input>& input, hls::stream<typename Spec:
     constexpr int least_groups = Spec::least_groups;
     static_assert(0 < least_groups && least_groups <= Spec::groups, "the fewest groups are no more than the most");
     static_assert(0 < least_row_beats && least_row_beats <= Spec::row_beats, "the same of the beats of a row");
-    static_assert(Spec::output::size == kernel_height * kernel_width * lanes, "a window holds every tap of every lane");
+    constexpr int columns_a_pixel = Spec::columns;
+    constexpr int filter_width = Spec::filter_width;
+    constexpr int channels = lanes / columns_a_pixel;
+    static_assert(Spec::output::size == kernel_height * filter_width * channels, "a window holds every tap of every lane");
 
     // One word holds the pixels above a beat, another those to its left: a step reads one word and writes it back, moved
     // by one, so a memory with one read and one write port is enough. An address comes up again only after a row, or
@@ -192,7 +198,11 @@ steps_of_all_frames:
 #pragma HLS unroll
                             const int channel = zero_points == 1 ? 0 : corner.group * lanes + lane;
                             const element zero = layer.zero_points[channel];
-                            result.lane[(y * kernel_width + x) * lanes + lane] = inside ? taps[x][y][lane] : zero;
+                            const int tap = x * columns_a_pixel + lane / channels - Spec::offset;
+                            if (tap >= 0 && tap < filter_width) {
+                                result.lane[(y * filter_width + tap) * channels + lane % channels] =
+                                    inside ? taps[x][y][lane] : zero;
+                            }
                         }
                     }
                 }
