@@ -208,6 +208,7 @@ def dense_case(
     *,
     drains: bool = False,
     field: int = 0,
+    cascade: bool = False,
 ) -> StageCase:
     conv, x, rng = random_conv(spec)
     taps = spec.kernel[0] * spec.kernel[1]
@@ -225,6 +226,7 @@ def dense_case(
         weights=weights,  # type: ignore[arg-type]
         drains=drains,
         pair_field=field,
+        cascade=cascade,
     )
     codes = random_codes(rng, x)
     wanted = beats(reference(conv, (x,), (codes,)), out_lanes)
@@ -232,7 +234,7 @@ def dense_case(
     return StageCase(spec.name, stage_component(stage, QNet("n", x, (conv,))), (fed,), (wanted,))
 
 
-def depthwise_case(spec: ConvSpec, lanes: int, *, fabric: bool = False) -> StageCase:
+def depthwise_case(spec: ConvSpec, lanes: int, *, fabric: bool = False, cascade: bool = False) -> StageCase:
     conv, x, rng = random_conv(spec)
     taps = spec.kernel[0] * spec.kernel[1]
     seen = FeatureMap("w", conv.output.shape, x.bits, x.signed)
@@ -244,6 +246,7 @@ def depthwise_case(spec: ConvSpec, lanes: int, *, fabric: bool = False) -> Stage
         weight_bits=spec.bits[1],
         requantizer=requantizer(conv, x),
         fabric=fabric,
+        cascade=cascade,
     )
     codes = random_codes(rng, x)
     wanted = beats(reference(conv, (x,), (codes,)), lanes)

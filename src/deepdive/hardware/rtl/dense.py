@@ -61,6 +61,7 @@ class DenseComponent(StageComponent):
             acc_bits=stage.requantizer.acc_bits,
             accumulate=stage.input.groups > 1,
             field=stage.pair_field if stage.packed else 0,
+            cascade=stage.cascade,
         )
         self.columns.add(self.shape)
         self.image = self._image(words)

@@ -24,7 +24,8 @@ class Dense(Pipe):
 
     A grouped convolution (`conv_groups` > 1, not depthwise) runs as a dense one whose weights are filled up with zeros.
     With a `pair_field` two output channels share DSPs, ``((w1 << pair_field) + w0) * x`` holding both products, and an
-    adder tree that adds both at once, taken apart once per `packed_terms` inputs; 0: each channel has its own.
+    adder tree that adds both at once, taken apart once per `packed_terms` inputs; 0: each channel has its own. With
+    `cascade` the DSPs are instances that sum their products themselves, as `summing` says; C++ has none.
     Weights lie on chip (block RAM or, when shallow, LUTs), on chip in LUTs (`distributed`), or are read from external
     memory in the order of use, one word a step (`external`).
 
@@ -41,6 +42,7 @@ class Dense(Pipe):
     conv_groups: int = Field(default=1, ge=1)
     drains: bool = False
     pair_field: int = Field(default=0, ge=0, le=MOST_FIELD_BITS)
+    cascade: bool = False
 
     @model_validator(mode="after")
     def _folding(self) -> Dense:
@@ -147,22 +149,27 @@ class Dense(Pipe):
 
         Where a pixel takes several steps, each column has an accumulator. Finished accumulators wait in a register that
         shifts to the requantizers; later output groups choose between the stream and the kept pixel: a multiplexer a
-        bit for each. Flip-flops are those of the adders and accumulators: registers beside a multiplier lie in its DSP.
-        External weights take an AXI master.
+        bit for each. Flip-flops are those of the adders and accumulators: registers beside a multiplier lie in its DSP;
+        and those in which operands wait for their turn in a cascade. External weights take an AXI master.
         """
         inputs = self.input.taps * self.input.lanes
         columns = math.ceil(self.out_parallel / 2) if self.packed else self.out_parallel
         acc_bits = self.requantizer.acc_bits
         column = Column(inputs, self.input.bits, self.weight_bits, acc_bits)
-        luts = column.pair_luts(self.pair_field, self.packed_terms) if self.packed else column.luts()
+        terms = self.packed_terms if self.packed else 0
+        if self.packed:
+            luts = column.pair_luts(self.pair_field, terms, cascade=self.cascade)
+        else:
+            luts = column.luts(cascade=self.cascade)
         adders = math.ceil(columns * luts)
+        late = columns * column.waiting(terms) if self.cascade else 0
         sums = (2 if self.packed else 1) * columns * acc_bits if self.input.groups > 1 else 0
         waiting = self.out_parallel * acc_bits if self.out_parallel > self.output.lanes else 0
         again = self.input.beat_bits if self.out_groups > 1 and self.input.groups > 1 else 0
         own = Resources(
             dsp=inputs * columns,
             lut=adders + sums + waiting + again + 30,
-            ff=adders + sums + waiting + self.input.beat_bits + 60,
+            ff=adders + sums + waiting + late + self.input.beat_bits + 60,
         )
         master = PORT if self.weights == "external" else Resources()
         return own + master + self.requantizer.resources(self.output) + total(self.memories)
