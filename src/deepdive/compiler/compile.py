@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from deepdive.compiler.budget import TITLES, Budget, excess
+from deepdive.compiler.cascades import cascaded
 from deepdive.compiler.design import Design
 from deepdive.compiler.folding import SPAN, Folder, Site, fastest_interval
 from deepdive.compiler.objectives import Ladder, Objective
@@ -41,6 +42,7 @@ def compile(
     target_fps: float | None = None,
     budget: Budget = DEFAULT_BUDGET,
     sharing: SharingMode = "auto",
+    dsp_instances: bool = False,
 ) -> Design:
     """Find an accelerator for a network on a board.
 
@@ -60,6 +62,8 @@ def compile(
     sharing
         Whether consecutive blocks may share a compute unit: ``auto``, where that is faster or nothing else fits;
         ``never``; ``always``, all blocks that can.
+    dsp_instances
+        Multipliers are instances of the board's DSPs, which sum their products; Verilog has them, C++ has not.
 
     Raises
     ------
@@ -78,7 +82,7 @@ def compile(
         raise DeepDiveError("Objective 'min-resources' needs target_fps: how many frames a second to reach.")
     if target_fps is not None and not (math.isfinite(target_fps) and target_fps > 0):
         raise DeepDiveError(f"target_fps is {target_fps}; it must be positive.")
-    site = make_site(board, clock_mhz, budget)
+    site = make_site(board, clock_mhz, budget, dsp_instances=dsp_instances)
     compiler = find_compiler(net, site, sharing)
     slowest = math.floor(site.clock_mhz * 1e6 / target_fps) if target_fps else None
     if objective == "min-resources" and slowest and budget.power_w is budget.latency_ms is None:
@@ -86,13 +90,20 @@ def compile(
     return Ladder(compiler, slowest).best(objective)
 
 
-def make_site(board: str | Path | Board, clock_mhz: float | None, budget: Budget) -> Site:
+def make_site(
+    board: str | Path | Board, clock_mhz: float | None, budget: Budget, *, dsp_instances: bool = False
+) -> Site:
     """Board, clock and budget, checked."""
     found = board if isinstance(board, Board) else load_board(board)
     clock = found.clock_mhz if clock_mhz is None else clock_mhz
     if not 0 < clock <= found.max_clock_mhz:
         raise DeepDiveError(f"Clock {clock:g} MHz is outside 0..{found.max_clock_mhz:g} MHz of board '{found.name}'.")
-    return Site(found, clock, budget)
+    return Site(found, clock, budget, dsp_instances)
+
+
+def planned(net: QNet, site: Site) -> tuple[UnitPlan, ...]:
+    """The network's units, all streamed, with the multipliers that the site asks for."""
+    return cascaded(partition(net)) if site.dsp_instances else partition(net)
 
 
 def find_compiler(net: QNet, site: Site, sharing: SharingMode) -> Compiler:
@@ -164,7 +175,7 @@ class Compiler:
         self, net: QNet, site: Site, plans: tuple[UnitPlan, ...] | None = None, near: int | None = None
     ) -> None:
         self.net, self.site = net, site
-        every = partition(net)
+        every = planned(net, site)
         operations = [operation for plan in every for operation in plan.operations]
         self.low = fastest_interval(operations, site)
         self.single = fastest_interval(operations, site, wide_pairs=False)
@@ -220,7 +231,7 @@ class Compiler:
 
     def too_slow(self, best: Design, slowest: int) -> str:
         """Why the target is out of reach: what is missing, by how much, and the nearest that works."""
-        least = Folder(partition(self.net), self.site, min(self.low, slowest), slowest).least(slowest)
+        least = Folder(planned(self.net, self.site), self.site, min(self.low, slowest), slowest).least(slowest)
         if any(math.isinf(value) for value in least.values()):
             missing = "no folding keeps that: some stream would have to move more than a pixel a cycle"
         elif short := excess(least, self.site.limits(slowest)):
