@@ -33,12 +33,9 @@ class Design(design.Design):
         """The Pareto front of the network on this board and clock: FPS, W, latency, resources; this design is on it."""
         return find_front(self._net, self, budget)
 
-    def write(self, path: str | Path, backend: Backend = "hls", *, dsp_instances: bool = False) -> None:
-        """Write the build folder: design, network and the backend's project, whole or not at all.
-
-        With `dsp_instances` the Verilog of the RTL backend names the device's DSP primitive.
-        """
-        write_build(self, self._net, path, writers(backend, dsp_instances=dsp_instances))
+    def write(self, path: str | Path, backend: Backend = "hls") -> None:
+        """Write the build folder: design, network and the backend's project, whole or not at all."""
+        write_build(self, self._net, path, writers(backend))
 
 
 def compile(
@@ -50,6 +47,7 @@ def compile(
     target_fps: float | None = None,
     budget: Budget = DEFAULT_BUDGET,
     sharing: SharingMode = "auto",
+    dsp_instances: bool = False,
 ) -> Design:
     """Fit a network to a board.
 
@@ -65,6 +63,9 @@ def compile(
         Fractions of the board that may be taken, watts that may be drawn, milliseconds that a frame may take.
     sharing
         Whether consecutive blocks may share a compute unit: where that is faster, ``never``, or ``always``.
+    dsp_instances
+        Multipliers are instances of the board's DSP48E1 or DSP48E2, which sum their products themselves: fewer LUTs, or
+        a faster design. Only the RTL backend writes such a design.
 
     Raises
     ------
@@ -81,6 +82,7 @@ def compile(
         target_fps=target_fps,
         budget=budget,
         sharing=sharing,
+        dsp_instances=dsp_instances,
     )
     named = Design.model_validate(found.model_dump())
     named._net = net

@@ -212,6 +212,7 @@ def dense_case(
     drains: bool = False,
     field: int = 0,
     fabric: bool = False,
+    cascade: bool = False,
 ) -> StageCase:
     conv, x, rng = random_conv(spec)
     taps = spec.kernel[0] * spec.kernel[1]
@@ -230,6 +231,7 @@ def dense_case(
         drains=drains,
         pair_field=field,
         fabric=fabric,
+        cascade=cascade,
     )
     codes = random_codes(rng, x)
     wanted = beats(reference(conv, (x,), (codes,)), out_lanes)
@@ -237,7 +239,7 @@ def dense_case(
     return StageCase(spec.name, stage_component(stage, QNet("n", x, (conv,))), (fed,), (wanted,))
 
 
-def depthwise_case(spec: ConvSpec, lanes: int, *, fabric: bool = False) -> StageCase:
+def depthwise_case(spec: ConvSpec, lanes: int, *, fabric: bool = False, cascade: bool = False) -> StageCase:
     conv, x, rng = random_conv(spec)
     taps = spec.kernel[0] * spec.kernel[1]
     seen = FeatureMap("w", conv.output.shape, x.bits, x.signed)
@@ -249,6 +251,7 @@ def depthwise_case(spec: ConvSpec, lanes: int, *, fabric: bool = False) -> Stage
         weight_bits=spec.bits[1],
         requantizer=requantizer(conv, x),
         fabric=fabric,
+        cascade=cascade,
     )
     codes = random_codes(rng, x)
     wanted = beats(reference(conv, (x,), (codes,)), lanes)

@@ -22,10 +22,11 @@ from stage_cases import (
     window_case,
 )
 
+from deepdive.backends.verilog import DSP_FILE
 from deepdive.backends.verilog.emit import emit
 from deepdive.hardware.resources import Resources
+from deepdive.hardware.rtl.dsp_column import mac_column
 from deepdive.hardware.rtl.fifo import StreamFifo
-from deepdive.hardware.rtl.mac_column import MacColumn
 from deepdive.hardware.rtl.memories import MEMORY_MODULES, memory_module
 from deepdive.hardware.stream import Stream
 from deepdive.qnet import FeatureMap
@@ -51,12 +52,26 @@ CASES = [
     dense_case(ConvSpec("packed8_k3", 29, (4, 4), (4, 8), (3, 3), (1, 1), SAME3), 2, 4, 2, field=18),
     dense_case(ConvSpec("packed8_25_bits", 30, (2, 2), (64, 32)), 16, 4, 1, field=16),
     dense_case(ConvSpec("packed6", 31, (2, 2), (64, 32), bits=(8, 6, 8)), 16, 4, 1, field=18),
-    dense_case(ConvSpec("dense_fabric", 32, (2, 2), (64, 32), bits=(8, 4, 8)), 16, 4, 1, fabric=True),
+    dense_case(ConvSpec("dense_fabric", 40, (2, 2), (64, 32), bits=(8, 4, 8)), 16, 4, 1, fabric=True),
+    dense_case(ConvSpec("cascade", 32, (2, 2), (64, 64), bits=(8, 4, 8)), 16, 4, 1, field=18, cascade=True),
+    dense_case(ConvSpec("cascade_odd", 33, (2, 2), (36, 21), bits=(8, 4, 8)), 12, 3, 1, field=18, cascade=True),
+    dense_case(ConvSpec("cascade_wide", 34, (2, 2), (128, 32), bits=(8, 4, 8)), 64, 2, 1, field=18, cascade=True),
+    dense_case(ConvSpec("cascade8", 35, (2, 2), (96, 32)), 48, 2, 1, field=18, cascade=True),
+    dense_case(ConvSpec("cascade8_25_bits", 36, (2, 2), (64, 32)), 16, 4, 1, field=16, cascade=True),
+    dense_case(ConvSpec("cascade_plain", 37, (2, 2), (64, 32)), 16, 4, 1, cascade=True),
     dense_case(ConvSpec("plain", 6, (2, 2), (64, 32)), 16, 4, 1),
     dense_case(ConvSpec("plain_rom", 7, (2, 2), (256, 64)), 8, 4, 1),
     dense_case(ConvSpec("external", 27, (2, 2), (64, 32), bits=(8, 4, 8)), 4, 4, 1, "external"),
     dense_case(ConvSpec("one_step", 8, (4, 4), (3, 16), (3, 3), (1, 1), SAME3), 3, 4, 4),
     depthwise_case(ConvSpec("depthwise", 9, (4, 4), (32, 32), (3, 3), padding=SAME3, groups=32), 4),
+    depthwise_case(
+        ConvSpec("depthwise_cascade", 38, (4, 4), (32, 32), (3, 3), padding=SAME3, groups=32), 4, cascade=True
+    ),
+    depthwise_case(
+        ConvSpec("depthwise_cascade_5x5", 39, (4, 4), (16, 16), (5, 5), padding=(2, 2, 2, 2), groups=16),
+        2,
+        cascade=True,
+    ),
     depthwise_case(
         ConvSpec("fabric", 10, (4, 4), (64, 64), (3, 3), padding=SAME3, groups=64, bits=(8, 4, 8)), 2, fabric=True
     ),
@@ -92,7 +107,7 @@ def fill(folder: Path) -> None:
     """One run of Yosys over a module that holds one of each."""
     modules = {case.name: case.component for case in STAGES.values()}
     for case in STAGES.values():
-        modules |= {shape.name: MacColumn(shape) for shape in case.component.columns}
+        modules |= {shape.name: mac_column(shape, "dsp48e2") for shape in case.component.columns}
         for image in case.component.roms:
             (folder / f"{image.name}.mem").write_text(image.text())
     modules |= {name: StreamFifo(stream.beat_bits, stream.depth, ultra=stream.ultra) for name, stream in FIFOS.items()}
@@ -100,9 +115,10 @@ def fill(folder: Path) -> None:
         (folder / f"{name}.v").write_text(verilog)
     for name in MEMORY_MODULES:
         (folder / name).write_text(memory_module(name))
+    (folder / DSP_FILE).write_text(memory_module("deepdive_dsp48e2.v"))
     instances = "\n".join(f"(* keep *) {name} the_{name}();" for name in MODEL)
     (folder / "top.v").write_text(f"module {TOP};\n{instances}\nendmodule\n")
-    map_to_primitives(folder, [*MEMORY_MODULES, *(f"{name}.v" for name in modules), "top.v"], TOP)
+    map_to_primitives(folder, [*MEMORY_MODULES, DSP_FILE, *(f"{name}.v" for name in modules), "top.v"], TOP)
 
 
 @pytest.fixture(scope="session")

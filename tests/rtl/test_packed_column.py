@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from deepdive.backends.verilog.emit import emit
+from deepdive.hardware.rtl.dsp_column import DspColumn, DspKind
 from deepdive.hardware.rtl.mac_column import MacColumn, MacShape
+from deepdive.hardware.rtl.memories import memory_module
+from deepdive.simulation.bench import part
 from deepdive.simulation.verilated import build_simulator
 
 SHAPES = (
@@ -15,6 +20,12 @@ SHAPES = (
     MacShape(inputs=64, x_bits=8, x_signed=False, w_bits=4, acc_bits=20, accumulate=False, field=18),
     MacShape(inputs=2, x_bits=8, x_signed=True, w_bits=8, acc_bits=18, accumulate=False, field=16),
 )
+CASCADES: tuple[tuple[DspKind, MacShape], ...] = (
+    ("dsp48e2", replace(SHAPES[0], cascade=True)),
+    ("dsp48e2", replace(SHAPES[1], inputs=10, cascade=True)),
+    ("dsp48e1", replace(SHAPES[2], cascade=True)),
+)
+"""A chain alone; chains of four, three and three, whose second and third wait; the bits of a DSP48E1."""
 CASES = 1 << 24
 """Two weights of 8 bits and a code."""
 CHECK = """
@@ -55,16 +66,34 @@ int main() {{
 
 def test_every_pair_of_weights_and_every_code(tmp_path: Path) -> None:
     """4-bit weights come round several times."""
-    parts, checks = [], []
-    for index, shape in enumerate(SHAPES):
+    exhaust(tmp_path, {shape: emit({shape.name: MacColumn(shape)})[shape.name] for shape in SHAPES})
+
+
+def test_every_pair_of_weights_and_every_code_in_cascades(tmp_path: Path) -> None:
+    columns = {}
+    for kind, shape in CASCADES:
+        verilog = emit({shape.name: DspColumn(shape, kind)})[shape.name]
+        columns[shape] = verilog.replace("deepdive_dsp #(", f"{kind}_product #(")
+    parts = [part("dsp48.v")]
+    parts += [
+        memory_module(f"deepdive_{kind}.v").replace("module deepdive_dsp", f"module {kind}_product")
+        for kind in dict(CASCADES)
+    ]
+    exhaust(tmp_path, columns, "".join(parts))
+
+
+def exhaust(folder: Path, columns: Mapping[MacShape, str], modules: str = "") -> None:
+    """Simulate every case on columns given with their Verilog."""
+    parts, checks = [modules], []
+    for index, (shape, verilog) in enumerate(columns.items()):
         numbers = {"index": index, "name": shape.name, "w": shape.w_bits - 1, "signed": shape.x_signed}
         numbers |= {"acc": shape.acc_bits, "inputs": shape.inputs, "latency": shape.latency}
-        parts += [emit({shape.name: MacColumn(shape)})[shape.name], CHECK % numbers]
+        parts += [verilog, CHECK % numbers]
         checks.append(f"check{index} the{index}(.clk(clk), .count(count), .wrong(wrong[{index}]));")
-    ports = f"input clk, input [31:0] count, output [{len(SHAPES) - 1}:0] wrong"
+    ports = f"input clk, input [31:0] count, output [{len(columns) - 1}:0] wrong"
     bench = "\n".join([*parts, f"module bench({ports});", *checks, "endmodule\n"])
-    (tmp_path / "bench.v").write_text(bench)
-    (tmp_path / "main.cpp").write_text(MAIN)
-    program = build_simulator(tmp_path, [tmp_path / "bench.v"], tmp_path / "main.cpp", optimize="-O2")
+    (folder / "bench.v").write_text(bench)
+    (folder / "main.cpp").write_text(MAIN)
+    program = build_simulator(folder, [folder / "bench.v"], folder / "main.cpp", optimize="-O2")
     done = subprocess.run([program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == [str(CASES + 63), "0"]

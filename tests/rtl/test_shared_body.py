@@ -15,7 +15,7 @@ from deepdive.compiler.partition import partition
 from deepdive.compiler.shared import Sharing, shared_unit
 from deepdive.hardware.rtl.build import stage_component
 from deepdive.hardware.rtl.component import StageComponent
-from deepdive.hardware.rtl.mac_column import MacColumn
+from deepdive.hardware.rtl.dsp_column import mac_column
 from deepdive.hardware.rtl.memories import MEMORY_MODULES, memory_module
 from deepdive.hardware.rtl.memory_ports import external_memories
 from deepdive.hardware.stages import PointwiseFolding, SharedBody, SharedFolding
@@ -115,6 +115,8 @@ def cases() -> list[Case]:
         Case("three", plain, inside(SMALL, 2), 1),
         Case("kernels", KERNELS, inside(SMALL, 3), 2),
         Case("some_taps", KERNELS, inside(SMALL.model_copy(update={"taps": 9}), 2), 12),
+        Case("cascades", KERNELS, inside(SMALL.model_copy(update={"cascade": True}), 2), 15),
+        Case("cascades_of_some_taps", NIBBLES, Sharing(SMALL.model_copy(update={"taps": 5, "cascade": True})), 16),
         Case("lacking", Separable(9, 11, (4, 3), (Block(5, 1), Block(5, 6), Block(5, 1))), inside(SMALL, 1), 3),
         Case("wide", Separable(10, 14, (4, 6), (Block(6, 2), Block(12, 4, 3, 2), Block(12, 3))), inside(WIDE, 2), 4),
         Case(
@@ -156,7 +158,7 @@ def fill(folder: Path) -> None:
     """One simulator of all cases side by side."""
     modules = {case.name: case.component for case in CASES.values()}
     shapes = {shape.name: shape for case in CASES.values() for shape in case.component.columns}
-    modules |= {name: MacColumn(shape) for name, shape in shapes.items()}
+    modules |= {name: mac_column(shape, "dsp48e2") for name, shape in shapes.items()}
     for case in CASES.values():
         for image in case.component.roms:
             (folder / f"{image.name}.mem").write_text(image.text())
@@ -169,8 +171,8 @@ def fill(folder: Path) -> None:
             folder / f"{tap_name(case.name, 'input0')}.stimulus", case.stage.input, beats(codes, case.stage.input.lanes)
         )
     verilog = "\n".join(emit(modules).values())
-    memories = "".join(memory_module(name) for name in MEMORY_MODULES)
-    (folder / "stages.v").write_text(verilog + memories + bench_verilog([dut(case) for case in CASES.values()]))
+    parts = "".join(memory_module(name) for name in (*MEMORY_MODULES, "deepdive_dsp48e2.v"))
+    (folder / "stages.v").write_text(verilog + parts + bench_verilog([dut(case) for case in CASES.values()]))
     (folder / "main.cpp").write_text(part("main.cpp"))
     build_simulator(folder, [folder / "stages.v", *write_parts(folder)], folder / "main.cpp", optimize="-O0")
 

@@ -9,7 +9,7 @@ import pytest
 
 from deepdive.backends.verilog.emit import emit
 from deepdive.hardware.rtl.dense import DenseComponent
-from deepdive.hardware.rtl.mac_column import MacColumn
+from deepdive.hardware.rtl.dsp_column import mac_column
 from deepdive.hardware.rtl.memories import MEMORY_MODULES, memory_module
 from deepdive.hardware.rtl.memory_ports import external_memories
 from deepdive.hardware.rtl.weight_reader import memory_image
@@ -113,6 +113,29 @@ def cases() -> list[StageCase]:
         dense_case(ConvSpec("dense_packed7_25_bits", 65, (2, 2), (6, 4), bits=(8, 7, 8)), 6, 4, 4, field=17),
         dense_case(ConvSpec("dense_fabric", 67, (3, 2), (6, 8), bits=(8, 4, 8)), 2, 4, 2, fabric=True),
         dense_case(ConvSpec("dense_fabric8", 68, (2, 2), (5, 3), signed=(True, True)), 5, 3, 3, fabric=True),
+        dense_case(ConvSpec("dense_cascade", 105, (3, 2), (6, 8)), 3, 4, 2, cascade=True),
+        dense_case(ConvSpec("dense_cascade_one", 106, (2, 2), (4, 4)), 1, 2, 1, cascade=True),
+        dense_case(
+            ConvSpec("dense_cascade_signed", 107, (2, 2), (10, 6), bits=(8, 4, 8), signed=(True, False)),
+            5,
+            2,
+            2,
+            field=18,
+            cascade=True,
+        ),
+        dense_case(ConvSpec("dense_cascade_odd", 108, (2, 2), (13, 3)), 13, 3, 3, field=18, cascade=True),
+        dense_case(
+            ConvSpec("dense_cascade_long", 109, (1, 2), (72, 2), bits=(8, 4, 8)), 72, 2, 2, field=18, cascade=True
+        ),
+        dense_case(
+            ConvSpec("dense_cascade_external", 110, (2, 2), (6, 4), bits=(8, 4, 8)),
+            2,
+            2,
+            1,
+            "external",
+            field=18,
+            cascade=True,
+        ),
         dense_case(ConvSpec("dense_drains", 46, (2, 3), (6, 8)), 3, 4, 2, drains=True),
         dense_case(ConvSpec("dense_drains_one_turn", 47, (1, 2), (4, 3)), 4, 3, 3, drains=True),
         dense_case(
@@ -128,6 +151,14 @@ def cases() -> list[StageCase]:
         depthwise_case(ConvSpec("depthwise_5x5", 32, (5, 5), (4, 4), (5, 5), (2, 2), (2, 2, 2, 2), 4, (8, 4, 8)), 4),
         depthwise_case(
             ConvSpec("depthwise_7x7", 33, (3, 3), (2, 2), (7, 7), padding=(3, 3, 3, 3), groups=2, rounding="floor"), 1
+        ),
+        depthwise_case(
+            ConvSpec("depthwise_cascade", 111, (4, 5), (6, 6), (3, 3), padding=SAME3, groups=6), 2, cascade=True
+        ),
+        depthwise_case(
+            ConvSpec("depthwise_cascade_5x5", 112, (5, 5), (4, 4), (5, 5), (2, 2), (2, 2, 2, 2), 4, (8, 4, 8)),
+            4,
+            cascade=True,
         ),
         depthwise_case(
             ConvSpec("depthwise_fabric", 35, (4, 4), (4, 4), (3, 3), (1, 1), SAME3, 4, (8, 4, 8)), 2, fabric=True
@@ -223,12 +254,12 @@ def fill(folder: Path) -> None:
     """Build one simulator of all cases side by side."""
     modules = {case.name: case.component for case in CASES.values()}
     for case in CASES.values():
-        modules |= {shape.name: MacColumn(shape) for shape in case.component.columns}
+        modules |= {shape.name: mac_column(shape, "dsp48e2") for shape in case.component.columns}
         for image in case.component.roms:
             (folder / f"{image.name}.mem").write_text(image.text())
     verilog = "\n".join(emit(modules).values())
-    memories = "".join(memory_module(name) for name in MEMORY_MODULES)
-    (folder / "stages.v").write_text(verilog + memories + bench_verilog([dut(case) for case in CASES.values()]))
+    parts = "".join(memory_module(name) for name in (*MEMORY_MODULES, "deepdive_dsp48e2.v"))
+    (folder / "stages.v").write_text(verilog + parts + bench_verilog([dut(case) for case in CASES.values()]))
     for case in CASES.values():
         for memory in external_memories(case.stage):
             assert isinstance(case.component, DenseComponent)

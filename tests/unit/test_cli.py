@@ -140,6 +140,11 @@ def test_unknown_names_get_the_nearest(net_file: Path, tmp_path: Path) -> None:
     assert "There is no model 'mobilnet_v2'; did you mean 'mobilenet_v2'?" in refused(done)
 
 
+def test_only_verilog_has_instances_of_dsps(net_file: Path, tmp_path: Path) -> None:
+    done = run("compile", net_file, "--board", "zcu102", "--dsp-instances", "-o", tmp_path / "b")
+    assert refused(done) == "Backend 'hls' has no instances of DSPs; use --backend rtl."
+
+
 def test_files_that_are_no_network(net_file: Path, tmp_path: Path) -> None:
     text, cut = tmp_path / "text.onnx", tmp_path / "cut.onnx"
     text.write_text("this is no network")

@@ -23,6 +23,8 @@ from deepdive.hardware.stages import (
     Window,
 )
 from deepdive.hardware.stages.arithmetic import Column, fabric_multiplier_luts, field_terms, pair_field, tree_luts
+from deepdive.hardware.stages.stage import PIPELINE_CYCLES
+from deepdive.hardware.stages.summing import CHAIN, MOST_CYCLES, Summing, in_cascades
 from deepdive.hardware.stream import Stream
 
 HOW = Requantizer(acc_bits=20, mult_bits=16)
@@ -255,6 +257,43 @@ def test_adder_trees() -> None:
     assert tree_luts(9, 16, 20) == 4 * 17 + 2 * 18 + 19 + 20  # the ninth goes along
     assert tree_luts(16, 16, 20, radix=4) == pytest.approx(4.3 * (4 * 18 + 20))
     assert Column(128, 8, 8, 23).luts() > 2 * Column(64, 8, 8, 23).luts()  # four operands a level are dearer
+
+
+def test_cascades_keep_the_length_of_a_pipeline() -> None:
+    """Whatever packed sums hold: fetch, column, accumulator and requantizer take `PIPELINE_CYCLES` at most."""
+    assert 1 + MOST_CYCLES + 1 + 5 == PIPELINE_CYCLES
+    for inputs in range(1, 400):
+        for chunk in {-(-inputs // -(-inputs // terms)) for terms in range(1, 128)}:
+            found = in_cascades(inputs, chunk)
+            assert found.latency <= MOST_CYCLES, found
+            assert found.chain <= CHAIN
+            assert found.chain * found.chains >= chunk
+
+
+def test_cascades() -> None:
+    assert in_cascades(64, 64) == Summing(64, 64, chain=4, radix=2)
+    assert in_cascades(64, 64).latency == 5 + 4
+    assert in_cascades(9, 9).chain == 3  # of equal length
+    assert in_cascades(65, 65).radix == 4  # with two operands a level it would be late
+    assert in_cascades(16, 4).chains == 1  # taken apart behind the chain
+    assert in_cascades(6, 6).waits == 0  # a chain of three waits in its DSPs alone
+    assert in_cascades(16, 16).waits == 4
+
+
+def test_a_cascade_costs_a_quarter_of_the_tree() -> None:
+    column = Column(16, 8, 4, 20)
+    assert column.luts() == tree_luts(16, 12, 20)
+    assert column.luts(cascade=True) == tree_luts(4, 14, 20)
+    assert column.pair_luts(18, 64) - column.pair_luts(18, 64, cascade=True) == (
+        16 * 5 + tree_luts(16, 31, 38) - tree_luts(4, 33, 38)
+    )
+    assert column.waiting(64) == 4 * (8 + 2 * 4)
+    plain = depthwise()
+    cascade = plain.model_copy(update={"cascade": True})
+    assert cascade.resources().dsp == plain.resources().dsp
+    assert cascade.resources().lut < plain.resources().lut
+    fabric = plain.model_copy(update={"fabric": True})
+    assert fabric.model_copy(update={"cascade": True}).resources() == fabric.resources()
 
 
 def test_pool_emits_during_the_last_pixel() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from importlib.util import find_spec
 from typing import Literal
 
@@ -34,19 +33,13 @@ def writer(backend: str) -> Writer:
     raise DeepDiveError(f"Unknown backend '{backend}'{nearest(backend, BACKENDS)}")
 
 
-def writers(backend: str, *, dsp_instances: bool = False) -> dict[str, Writer]:
-    """What fills a build's folders: the backend's project, and the runtime on the board.
-
-    With `dsp_instances` the Verilog names the device's DSP primitive.
-    """
+def writers(backend: str) -> dict[str, Writer]:
+    """What fills a build's folders: the backend's project, and the runtime on the board."""
     project = writer(backend)
-    if dsp_instances and backend != "rtl":
-        raise DeepDiveError(f"Backend '{backend}' has no instances of DSPs; use --backend rtl.")
     if backend == "rtl":
-        from deepdive.backends import verilog
         from deepdive.backends.host.write_rtl import write_rtl_host
 
-        return {backend: partial(verilog.write_project, dsp_instances=dsp_instances), "host": write_rtl_host}
+        return {backend: project, "host": write_rtl_host}
     from deepdive.backends.host import write_host
 
     return {backend: project, "host": write_host}

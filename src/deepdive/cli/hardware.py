@@ -119,7 +119,10 @@ def compile_(
     ] = False,
     backend: Annotated[Backend, typer.Option(help="C++ for Vitis HLS, or plain Verilog.")] = Backend.hls,
     dsp_instances: Annotated[
-        bool, typer.Option("--dsp-instances", help="RTL: multipliers as instances of the board's DSP48E1 or DSP48E2.")
+        bool,
+        typer.Option(
+            "--dsp-instances", help="RTL: multipliers are the board's DSP48E1 or DSP48E2, and sum in cascades."
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -137,7 +140,9 @@ def compile_(
     from deepdive.qnet.onnx_file import load
     from deepdive.report import Report, print_design, print_front
 
-    fill = writers(backend.value, dsp_instances=dsp_instances)
+    if dsp_instances and backend is not Backend.rtl:
+        raise DeepDiveError(f"Backend '{backend.value}' has no instances of DSPs; use --backend rtl.")
+    fill = writers(backend.value)
     network = load(net)
     budget = budget_of(max_utilization, max_power_w, max_latency_ms)
     with progress("searching"):
@@ -149,6 +154,7 @@ def compile_(
             target_fps=target_fps,
             budget=budget,
             sharing=sharing.value,
+            dsp_instances=dsp_instances,
         )
         found = explain_design(network, design, budget) if explain else None
         front = find_front(network, design, budget) if pareto else None

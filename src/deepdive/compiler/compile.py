@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from deepdive.compiler.budget import TITLES, Budget, excess
+from deepdive.compiler.cascades import cascaded
 from deepdive.compiler.design import Design
 from deepdive.compiler.folding import SPAN, Folder, Site, fastest_interval
 from deepdive.compiler.objectives import SCORES, Ladder, Objective
@@ -44,6 +45,7 @@ def compile(
     target_fps: float | None = None,
     budget: Budget = DEFAULT_BUDGET,
     sharing: SharingMode = "auto",
+    dsp_instances: bool = False,
 ) -> Design:
     """Find an accelerator for a network on a board.
 
@@ -63,6 +65,8 @@ def compile(
     sharing
         Whether consecutive blocks may share a compute unit: ``auto``, where that is faster or nothing else fits;
         ``never``; ``always``, all blocks that can.
+    dsp_instances
+        Multipliers are instances of the board's DSPs, which sum their products; Verilog has them, C++ has not.
 
     Raises
     ------
@@ -79,7 +83,7 @@ def compile(
         raise DeepDiveError(f"Unknown objective '{objective}'{nearest(objective, get_args(Objective))}")
     if target_fps is not None and not (math.isfinite(target_fps) and target_fps > 0):
         raise DeepDiveError(f"target_fps is {target_fps}; it must be positive.")
-    site = make_site(board, None if clock_mhz == "auto" else clock_mhz, budget)
+    site = make_site(board, None if clock_mhz == "auto" else clock_mhz, budget, dsp_instances=dsp_instances)
     if clock_mhz == "auto":
         return best_clock(net, site, Goal(objective, target_fps, sharing))
     return best_design(net, site, Goal(objective, target_fps, sharing))
@@ -128,13 +132,21 @@ def best_clock(net: QNet, site: Site, goal: Goal) -> Design:
     return max(found, key=lambda design: (SCORES[goal.objective](design), -design.power.total_w))
 
 
-def make_site(board: str | Path | Board, clock_mhz: float | None, budget: Budget) -> Site:
+def make_site(
+    board: str | Path | Board, clock_mhz: float | None, budget: Budget, *, dsp_instances: bool = False
+) -> Site:
     """Board, clock and budget, checked."""
     found = board if isinstance(board, Board) else load_board(board)
     clock = found.clock_mhz if clock_mhz is None else clock_mhz
     if not 0 < clock <= found.max_clock_mhz:
         raise DeepDiveError(f"Clock {clock:g} MHz is outside 0..{found.max_clock_mhz:g} MHz of board '{found.name}'.")
-    return Site(found, clock, budget)
+    return Site(found, clock, budget, dsp_instances)
+
+
+def planned(net: QNet, site: Site, *, columns: int = 1) -> tuple[UnitPlan, ...]:
+    """The network's units, all streamed, with the multipliers that the site asks for; see `partition`."""
+    plans = partition(net, columns=columns)
+    return cascaded(plans) if site.dsp_instances else plans
 
 
 def find_compiler(net: QNet, site: Site, sharing: SharingMode) -> Compiler:
@@ -203,8 +215,8 @@ class Compiler:
         self, net: QNet, site: Site, shared: tuple[UnitPlan, ...] | None = None, near: int | None = None
     ) -> None:
         self.net, self.site, self.shared = net, site, shared
-        self.narrow = partition(net)
-        self.wide = partition(net, columns=2) if shared is None and takes_two_columns(net) else self.narrow
+        self.narrow = planned(net, site)
+        self.wide = planned(net, site, columns=2) if shared is None and takes_two_columns(net) else self.narrow
         operations = [operation for plan in self.wide for operation in plan.operations]
         self.low = fastest_interval(operations, site)
         self.single = fastest_interval(operations, site, wide_pairs=False)

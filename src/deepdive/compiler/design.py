@@ -77,6 +77,11 @@ class Design(BaseModel):
         return Resources.total(unit.resources for unit in self.units)
 
     @property
+    def dsp_instances(self) -> bool:
+        """Whether multipliers are instances of the board's DSPs, which only Verilog has."""
+        return any(stage.has_cascades for unit in self.units for stage in unit.stages)
+
+    @property
     def macs(self) -> int:
         """Multiply-accumulates a frame that the network asks for."""
         return sum(unit.macs for unit in self.units)

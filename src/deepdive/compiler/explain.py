@@ -129,7 +129,7 @@ def least_for(net: QNet, site: Site, design: Design, interval: int) -> dict[str,
 def explain(net: QNet, design: Design, budget: Budget) -> Explanation:
     """Look behind a design that `compile` found for `net` within `budget`."""
     interval = design.frame_interval_cycles
-    site = make_site(design.board, design.clock_mhz, budget)
+    site = make_site(design.board, design.clock_mhz, budget, dsp_instances=design.dsp_instances)
     limits = site.limits(interval)
     used = usage(design.units)
     stages = [stage for unit in design.units for stage in unit.stages]

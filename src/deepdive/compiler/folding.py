@@ -49,11 +49,15 @@ SPAN = 16
 
 @dataclass(frozen=True)
 class Site:
-    """Where a network is to be folded; and what is known already of its stages, at any clock."""
+    """Where a network is to be folded; and what is known already of its stages, at any clock.
+
+    With `dsp_instances` every multiplier in a DSP is an instance of it, which sums what its neighbours multiply.
+    """
 
     board: Board
     clock_mhz: float
     budget: Budget
+    dsp_instances: bool = False
     catalogue: Catalogue = field(default_factory=Catalogue, compare=False, repr=False)
 
     def limits(self, interval: int) -> dict[str, float]:

@@ -80,7 +80,8 @@ def find_front(net: QNet, design: Design, budget: Budget) -> Front:
     Limits of power and latency are left out: the front shows what they cost.
     """
     free = budget.model_copy(update={"power_w": None, "latency_ms": None})
-    ladder = Ladder(compiler_of(net, make_site(design.board, design.clock_mhz, free), design), None)
+    site = make_site(design.board, design.clock_mhz, free, dsp_instances=design.dsp_instances)
+    ladder = Ladder(compiler_of(net, site, design), None)
     designs = [found for factor in SLOWER if (found := ladder.at(round(ladder.fastest * factor)))]
     points = [point(found) for found in designs if found != design]
     chosen = point(design).model_copy(update={"chosen": True})

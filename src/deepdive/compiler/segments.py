@@ -89,7 +89,11 @@ class Segments:
         self.runs = list(runs(self.pieces))
         self.shareables = {
             start: Shareable(
-                [piece.plan for piece in self.pieces[start:end]], site.board, self.limit(), self.prices(low)
+                [piece.plan for piece in self.pieces[start:end]],
+                site.board,
+                self.limit(),
+                self.prices(low),
+                cascade=site.dsp_instances,
             )
             for start, end in self.runs
         }

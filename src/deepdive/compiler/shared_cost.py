@@ -93,6 +93,7 @@ class PartCosts:
             weight_bits=bits,
             pair_field=pair_field(bits, self.shared.dsp_bits),
             requantizer=self.how,
+            cascade=self.shared.cascade,
         )
         return vector(without_memories(stage))
 
@@ -139,6 +140,7 @@ class PartCosts:
             weight_bits=self.shared.depthwise_bits,
             requantizer=self.how,
             fabric=fabric,
+            cascade=self.shared.cascade,
             taps=taps_of(self.kernel, self.kernel, self.shared.kernels, parallel) if parallel < taps else None,
         )
         raster = Window(

@@ -42,8 +42,8 @@ class Pointwises:
 
 @dataclass(frozen=True)
 class Foldings:
-    """Many a `SharedFolding`, but for `fabric` and `dsp_bits`; int64 (n,) each; `taps` are as many as are multiplied at
-    once."""
+    """Many a `SharedFolding`, but for `fabric`, `dsp_bits`, `cascade`; int64 (n,) each; `taps` are as many as are
+    multiplied at once."""
 
     expand: Pointwises
     middle_lanes: np.ndarray
@@ -64,7 +64,7 @@ class Foldings:
             self.memory_lanes[rows],
         )
 
-    def at(self, row: int, *, fabric: bool, dsp_bits: int) -> SharedFolding:
+    def at(self, row: int, *, fabric: bool, dsp_bits: int, cascade: bool = False) -> SharedFolding:
         """One of them."""
         return SharedFolding(
             expand=self.expand.at(row),
@@ -74,6 +74,7 @@ class Foldings:
             memory_lanes=int(self.memory_lanes[row]),
             fabric=fabric,
             dsp_bits=dsp_bits,
+            cascade=cascade,
         )
 
     @property

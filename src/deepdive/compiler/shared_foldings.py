@@ -42,12 +42,15 @@ class Room:
         The most codes in a word of a memory port.
     dsp_bits
         Of the wider operand of a DSP.
+    cascade
+        DSPs sum their products.
     """
 
     limits: np.ndarray
     prices: np.ndarray
     memory_lanes: int
     dsp_bits: int
+    cascade: bool
 
 
 def worthwhile(blocks: Sequence[SharedBlock], shared: Common, room: Room) -> Foldings:

@@ -134,7 +134,7 @@ class Table:
     def __init__(self, blocks: Sequence[SharedBlock], kind: Kind, room: Room) -> None:
         self.rows = {index: row for row, index in enumerate(i for i, block in enumerate(blocks) if kind.fits(block))}
         self.blocks = [placed(blocks[index], kind.lone) for index in self.rows]
-        shared = common(self.blocks, room.dsp_bits)
+        shared = common(self.blocks, room.dsp_bits, cascade=room.cascade)
         self.foldings = worthwhile(self.blocks, shared, room)
         if len(self.foldings):
             self.parts = PartCosts(self.blocks, self.foldings, shared)
@@ -146,12 +146,23 @@ class Table:
 
 
 class Shareable:
-    """A run of consecutive plans, each of which a shared body can compute, on a board."""
+    """A run of consecutive plans, each of which a shared body can compute, on a board.
 
-    def __init__(self, plans: Sequence[UnitPlan], board: Board, limits: np.ndarray, prices: np.ndarray) -> None:
+    With `cascade` its DSPs sum their products.
+    """
+
+    def __init__(
+        self,
+        plans: Sequence[UnitPlan],
+        board: Board,
+        limits: np.ndarray,
+        prices: np.ndarray,
+        *,
+        cascade: bool,
+    ) -> None:
         self.plans = tuple(plans)
         self.board = board
-        self.room = Room(limits, prices, board.memory.port_bits // 8, board.dsp_bits)
+        self.room = Room(limits, prices, board.memory.port_bits // 8, board.dsp_bits, cascade)
         self._blocks = [block for plan in plans for block in blocks_of(plan.operations)]
         ends = np.cumsum([0, *(len(blocks_of(plan.operations)) for plan in plans)])
         self._ends = [int(end) for end in ends]
@@ -197,8 +208,11 @@ class Shareable:
         """How the shared body of a candidate is made: of its kind, row and variant."""
         place, batch, fabric = VARIANTS[candidate[2]]
         kind = list(kinds(self._blocks[self._ends[start] : self._ends[end]]))[candidate[0]]
+        folding = self.table(kind).foldings.at(
+            candidate[1], fabric=fabric, dsp_bits=self.board.dsp_bits, cascade=self.room.cascade
+        )
         return Sharing(
-            folding=self.table(kind).foldings.at(candidate[1], fabric=fabric, dsp_bits=self.board.dsp_bits),
+            folding=folding,
             lone=kind.lone,
             maps=place.maps,
             weights=place.weights,

@@ -13,8 +13,7 @@ from deepdive.compiler.design import Design
 from deepdive.files import write_bytes, write_text
 from deepdive.hardware.rtl.accelerator import AcceleratorComponent
 from deepdive.hardware.rtl.dsp_column import MODULE as DSP_MODULE
-from deepdive.hardware.rtl.dsp_column import DspColumn, dsp_kind
-from deepdive.hardware.rtl.mac_column import MacColumn
+from deepdive.hardware.rtl.dsp_column import dsp_kind, mac_column
 from deepdive.hardware.rtl.memories import MEMORY_MODULES, memory_module
 from deepdive.hardware.rtl.unit import UnitComponent
 from deepdive.qnet import QNet
@@ -25,13 +24,14 @@ DSP_FILE = f"{DSP_MODULE}.v"
 """There when multipliers are instances of the device's primitive."""
 
 
-def write_project(design: Design, net: QNet, folder: Path, *, dsp_instances: bool = False) -> None:
+def write_project(design: Design, net: QNet, folder: Path) -> None:
     """Write the project into `folder`, which exists.
 
     ``$readmemh`` finds the weights (``*.mem``) when the simulator or the synthesis runs in this folder, or when they
     are among Vivado's sources, as `package.tcl` puts them. Weights of external memory lie in ``*.bin``.
 
-    With `dsp_instances` the multipliers of columns are instances of the board's DSP48E1 or DSP48E2 instead of ``*``.
+    Where the design has cascades, the multipliers of columns are instances of the board's DSP48E1 or DSP48E2 instead
+    of ``*``.
 
     Raises
     ------
@@ -41,15 +41,13 @@ def write_project(design: Design, net: QNet, folder: Path, *, dsp_instances: boo
     units = {unit.name: UnitComponent(unit, net) for unit in design.units}
     columns = sorted({shape for unit in units.values() for shape in unit.columns}, key=lambda shape: shape.name)
     kind = dsp_kind(design.board.part)
-    modules: dict[str, Elaboratable] = {
-        shape.name: DspColumn(shape, kind) if dsp_instances else MacColumn(shape) for shape in columns
-    }
+    modules: dict[str, Elaboratable] = {shape.name: mac_column(shape, kind) for shape in columns}
     modules |= units
     modules[TOP] = AcceleratorComponent(design.units, design.fingerprint)
     names = list(MEMORY_MODULES)
     for name in MEMORY_MODULES:
         write_text(folder / name, memory_module(name))
-    if dsp_instances:
+    if any(shape.cascade for shape in columns):
         write_text(folder / DSP_FILE, memory_module(f"deepdive_{kind}.v"))
         names.append(DSP_FILE)
     for name, verilog in emit(modules).items():

@@ -10,6 +10,7 @@ from deepdive.backends.render import render
 from deepdive.backends.vitis.tcl import FRAMES, write_board
 from deepdive.backends.vitis.unit_code import UnitCode, unit_code
 from deepdive.compiler.design import Design
+from deepdive.errors import DeepDiveError
 from deepdive.qnet import QNet
 
 LIBRARY = ("deepdive", "include", "testbench")
@@ -23,7 +24,17 @@ def write_project(design: Design, net: QNet, folder: Path) -> None:
     ``weights/`` what they read from memory while they run; ``make csim`` runs the test bench, ``make bounded`` the one
     whose streams are no deeper than in hardware.
     ``tcl/`` and ``cosim/`` are for the vendor's tools; the project's README says how.
+
+    Raises
+    ------
+    DeepDiveError
+        When the design counts on instances of DSPs.
     """
+    if design.dsp_instances:
+        raise DeepDiveError(
+            "The design's multipliers are instances of DSPs, which C++ does not have; write it with backend 'rtl', or "
+            "compile without DSP instances."
+        )
     units = [unit_code(unit, net) for unit in design.units]
     copy_library(folder)
     (folder / "units").mkdir()

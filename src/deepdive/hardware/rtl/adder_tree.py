@@ -11,14 +11,6 @@ RADIX = 4
 """Operands that a level of a tree joins before a register: two levels of two-input operators a clock cycle."""
 
 
-def tree_levels(operands: int, radix: int = RADIX) -> int:
-    """Registered levels of a tree."""
-    levels = 0
-    while operands > 1:
-        operands, levels = -(-operands // radix), levels + 1
-    return levels
-
-
 @dataclass(frozen=True)
 class AdderTree:
     """Adds trees to a module; every register moves with `enable` and is `most_bits` wide at most (sums wrap).

@@ -6,11 +6,12 @@ import numpy as np
 from amaranth.hdl import Array, C, Cat, Module, Signal, Value
 
 from deepdive.hardware.constants import Scales
-from deepdive.hardware.rtl.adder_tree import AdderTree, tree_levels
+from deepdive.hardware.rtl.adder_tree import AdderTree
 from deepdive.hardware.rtl.component import StageComponent
 from deepdive.hardware.rtl.counters import delayed
 from deepdive.hardware.rtl.raster import add_raster
 from deepdive.hardware.rtl.requantizer import Accumulators, RequantizerComponent, Rescaling
+from deepdive.hardware.stages.summing import tree_levels
 from deepdive.hardware.stages.window_pool import WindowPool
 from deepdive.qnet.feature_map import FeatureMap
 from deepdive.qnet.ops import AvgPool

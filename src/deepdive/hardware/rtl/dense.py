@@ -62,6 +62,7 @@ class DenseComponent(StageComponent):
             accumulate=stage.input.groups > 1,
             field=stage.pair_field if stage.packed else 0,
             fabric=stage.fabric,
+            cascade=stage.cascaded,
         )
         self.columns.add(self.shape)
         self.image = self._image(words)

@@ -36,6 +36,7 @@ class DepthwiseComponent(StageComponent):
             acc_bits=stage.requantizer.acc_bits,
             accumulate=stage.folded.most_steps > 1,
             fabric=stage.fabric,
+            cascade=stage.cascaded,
         )
         self.columns.add(self.shape)
         memory = self.memory("weights")

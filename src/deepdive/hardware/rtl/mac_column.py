@@ -9,8 +9,9 @@ from amaranth.hdl import Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from deepdive.hardware.rtl.adder_tree import AdderTree, balanced, tree_levels
+from deepdive.hardware.rtl.adder_tree import AdderTree, balanced
 from deepdive.hardware.stages.arithmetic import field_terms, tree_radix
+from deepdive.hardware.stages.summing import Summing, in_cascades
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,8 @@ class MacShape:
     """What a column computes: ``sum(x[i] * w[i])`` over `inputs` products a cycle, modulo ``2**acc_bits``.
 
     With a `field` it computes two columns that read the same x, a multiplier for both, their products so many bits
-    apart. With `fabric` it has no `*` that synthesis would map to a DSP: its products are sums of shifted codes.
+    apart. With `fabric` it has no `*` that synthesis would map to a DSP: its products are sums of shifted codes. With
+    `cascade` its DSPs are instances that sum their products themselves: see `DspColumn`.
     """
 
     inputs: int
@@ -29,6 +31,7 @@ class MacShape:
     accumulate: bool
     field: int = 0
     fabric: bool = False
+    cascade: bool = False
 
     @property
     def name(self) -> str:
@@ -37,6 +40,7 @@ class MacShape:
         tail = (
             (f"_pair{self.field}" if self.field else "")
             + ("_fabric" if self.fabric else "")
+            + ("_cascade" if self.cascade else "")
             + ("_accumulate" if self.accumulate else "")
         )
         return f"deepdive_mac_{self.inputs}x{sign}{self.x_bits}_w{self.w_bits}_acc{self.acc_bits}{tail}"
@@ -64,14 +68,16 @@ class MacShape:
         return -(-self.inputs // chunks)
 
     @property
-    def radix(self) -> int:
-        """Operands of a level of the adder tree."""
-        return tree_radix(self.inputs)
+    def summing(self) -> Summing:
+        """The order in which products are added."""
+        if self.cascade:
+            return in_cascades(self.inputs, self.chunk)
+        return Summing(self.inputs, self.chunk, 1, tree_radix(self.inputs))
 
     @property
     def sum_latency(self) -> int:
-        """Enabled cycles from the operands to their sum: operand registers, product registers, the trees."""
-        return 2 + sum(tree_levels(count, self.radix) for count in (self.chunk, -(-self.inputs // self.chunk)))
+        """Enabled cycles from the operands to their sum."""
+        return self.summing.latency
 
     @property
     def latency(self) -> int:
@@ -147,33 +153,34 @@ class MacColumn(wiring.Component):
     def _weight(self, index: int, column: int = 0) -> Value:
         return self.w.word_select(column * self.shape.inputs + index, self.shape.w_bits).as_signed()
 
-    def product(self, m: Module, tree: AdderTree, index: int, weights: Value) -> Value:
-        """A code times a weight, or two packed ones, two enabled cycles later."""
+    def partial_sums(self, m: Module, tree: AdderTree, indices: range) -> list[Value]:
+        """What an adder tree is to sum: a code times a weight, or two packed ones, each two enabled cycles later."""
+        return [self._product(m, tree, index) for index in indices]
+
+    def _product(self, m: Module, tree: AdderTree, index: int) -> Value:
+        weights = self._weight(index)
+        if self.shape.field:
+            weights = (self._weight(index, 1) << self.shape.field) + weights
         code, registered = self._operand(m, index), tree.register(weights, f"w{index}")
         product = shifted_sum(code, registered) if self.shape.fabric else code * registered
         return tree.register(product, f"product{index}")
 
     def _sum(self, m: Module) -> Value:
         """The sum of a single column."""
-        tree = AdderTree(m, self.enable, self.shape.acc_bits, self.shape.radix)
-        products = [self.product(m, tree, index, self._weight(index)) for index in range(self.shape.inputs)]
-        return tree.total(products, "sum")
+        tree = AdderTree(m, self.enable, self.shape.acc_bits, self.shape.summing.radix)
+        return tree.total(self.partial_sums(m, tree, range(self.shape.inputs)), "sum")
 
     def _packed_sums(self, m: Module) -> list[Value]:
         """The sums of two columns; one multiplier and one adder tree for both, taken apart once a chunk."""
-        shape, field = self.shape, self.shape.field
-        packed = AdderTree(m, self.enable, field + shape.acc_bits, shape.radix)
-        products = []
-        for index in range(shape.inputs):
-            weights = (self._weight(index, 1) << field) + self._weight(index, 0)
-            products.append(self.product(m, packed, index, weights))
+        shape, field, summing = self.shape, self.shape.field, self.shape.summing
+        packed = AdderTree(m, self.enable, field + shape.acc_bits, summing.radix)
         lows, highs = [], []
-        levels = tree_levels(shape.chunk, shape.radix)
         for start in range(0, shape.inputs, shape.chunk):
-            total = packed.total(products[start : start + shape.chunk], f"packed{start}_", levels)
+            chunk = range(start, min(start + shape.chunk, shape.inputs))
+            total = packed.total(self.partial_sums(m, packed, chunk), f"packed{start}_", summing.levels)
             low = total[:field].as_signed()
             # A negative lower field has borrowed one from the upper.
             lows.append(low)
             highs.append(total[field:].as_signed() + low[field - 1])
-        single = AdderTree(m, self.enable, shape.acc_bits, shape.radix)
+        single = AdderTree(m, self.enable, shape.acc_bits, summing.radix)
         return [single.total(lows, "low"), single.total(highs, "high")]

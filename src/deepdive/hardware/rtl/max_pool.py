@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
 
-from deepdive.hardware.rtl.adder_tree import RADIX, tree_levels
+from deepdive.hardware.rtl.adder_tree import RADIX
 from deepdive.hardware.rtl.component import StageComponent
 from deepdive.hardware.rtl.counters import delayed
+from deepdive.hardware.stages.summing import tree_levels
 from deepdive.hardware.stages.window_pool import WindowPool
 
 
@@ -26,7 +27,7 @@ class MaxPoolComponent(StageComponent):
         m = Module()
         stage = self.stage
         advance = Signal()
-        levels = tree_levels(stage.input.taps)
+        levels = tree_levels(stage.input.taps, RADIX)
         payload = [self._lane(m, advance, lane, levels) for lane in range(stage.input.lanes)]
         m.d.comb += [
             advance.eq(~self.output0.valid | self.output0.ready),

@@ -74,6 +74,7 @@ class SharedDense(Outside, DenseComponent):
             acc_bits=layers.precision.acc_bits,
             accumulate=any(layer.stage.input.groups > 1 for layer in layers.present),
             field=stage.pair_field if stage.packed else 0,
+            cascade=stage.cascade,
         )
         sizes = [
             {**dense_limits(layer.stage), **scaled(layer)} for layer in layers.present if isinstance(layer.stage, Dense)
@@ -101,6 +102,7 @@ class SharedDepthwise(Outside, DepthwiseComponent):
             acc_bits=layers.precision.acc_bits,
             accumulate=stage.folded.most_steps > 1,
             fabric=stage.fabric,
+            cascade=stage.cascaded,
         )
         sizes = [
             {**depthwise_limits(layer.stage), **scaled(layer)}

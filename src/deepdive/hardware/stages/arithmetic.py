@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from deepdive.hardware.stages.summing import Summing, in_cascades
+
 WIDE_BITS = 27
 """Bits of the wider operand of a DSP48E2, which multiplies 27 x 18 (UG579); a DSP48E1 multiplies 25 x 18 (UG479)."""
 
@@ -74,24 +76,36 @@ class Column:
     w_bits: int
     acc_bits: int
 
-    def luts(self, *, fabric: bool = False) -> float:
-        """LUTs of the adder tree; with `fabric` of the multipliers, too."""
-        product = self.x_bits + self.w_bits
-        multipliers = self.inputs * fabric_multiplier_luts(self.x_bits, self.w_bits) if fabric else 0
-        return multipliers + tree_luts(self.inputs, product, self.acc_bits, tree_radix(self.inputs))
+    def summing(self, terms: int = 0, *, cascade: bool = False) -> Summing:
+        """The order in which products are added, packed ones taken apart once per `terms` of them."""
+        chunks = -(-self.inputs // terms) if terms else 1
+        chunk = -(-self.inputs // chunks)
+        return in_cascades(self.inputs, chunk) if cascade else Summing(self.inputs, chunk, 1, tree_radix(self.inputs))
 
-    def pair_luts(self, field: int, terms: int) -> float:
+    def luts(self, *, fabric: bool = False, cascade: bool = False) -> float:
+        """LUTs of the adder tree; with `fabric` of the multipliers, too; with `cascade` DSPs add as far as they can."""
+        how = self.summing(cascade=cascade and not fabric)
+        chain = min(self.x_bits + self.w_bits + (how.chain - 1).bit_length(), self.acc_bits)
+        multipliers = self.inputs * fabric_multiplier_luts(self.x_bits, self.w_bits) if fabric else 0
+        return multipliers + tree_luts(how.chains, chain, self.acc_bits, how.radix)
+
+    def pair_luts(self, field: int, terms: int, *, cascade: bool = False) -> float:
         """LUTs of two columns that share their multipliers and an adder tree, taken apart once per `terms` products.
 
-        Joining two weights is an adder of ``w_bits + 1`` bits: the upper weight, less the lower one's sign. What a
-        lower sum has borrowed from the upper one is added back: every second time by the carry of another adder.
+        Joining two weights is an adder of ``w_bits + 1`` bits: the upper weight, less the lower one's sign. With
+        `cascade` the DSPs join them, and add as far as they can. What a lower sum has borrowed from the upper one is
+        added back: every second time by the carry of another adder.
         """
-        chunks = -(-self.inputs // terms)
-        radix, chunk = tree_radix(self.inputs), -(-self.inputs // chunks)
+        how = self.summing(terms, cascade=cascade)
         most = field + self.acc_bits
         product = min(self.x_bits + field + self.w_bits + 1, most)
-        upper = min(product + chunk.bit_length() - field, self.acc_bits)
-        joins = self.inputs * (self.w_bits + 1)
-        apart = chunks * tree_luts(chunk, product, most, radix) + chunks // 2 * upper
-        rest = 2 * tree_luts(chunks, field, self.acc_bits, radix)
+        upper = min(product + how.chunk.bit_length() - field, self.acc_bits)
+        chain = min(product + (how.chain - 1).bit_length(), most)
+        joins = 0 if cascade else self.inputs * (self.w_bits + 1)
+        apart = how.chunks * tree_luts(how.chains, chain, most, how.radix) + how.chunks // 2 * upper
+        rest = 2 * tree_luts(how.chunks, field, self.acc_bits, how.radix)
         return joins + apart + rest + SEPARATION_LUTS
+
+    def waiting(self, terms: int = 0) -> int:
+        """Flip-flops in which operands wait for their turn in a cascade; with `terms` of two packed weights."""
+        return self.summing(terms, cascade=True).waits * (self.x_bits + (2 if terms else 1) * self.w_bits)

@@ -25,7 +25,8 @@ class Dense(Pipe):
     A grouped convolution (`conv_groups` > 1, not depthwise) runs as a dense one whose weights are filled up with zeros.
     With a `pair_field` two output channels share DSPs, ``((w1 << pair_field) + w0) * x`` holding both products, and an
     adder tree that adds both at once, taken apart once per `packed_terms` inputs; 0: each channel has its own. With
-    `fabric` the multipliers are made of LUTs.
+    `fabric` the multipliers are made of LUTs, with `cascade` the others are instances of DSPs that sum their products
+    themselves, as `summing` says; C++ has none.
     Weights lie on chip (block RAM or, when shallow, LUTs), on chip in LUTs (`distributed`), or are read from external
     memory in the order of use, one word a step (`external`).
 
@@ -43,6 +44,7 @@ class Dense(Pipe):
     drains: bool = False
     pair_field: int = Field(default=0, ge=0, le=MOST_FIELD_BITS)
     fabric: bool = False
+    cascade: bool = False
 
     @model_validator(mode="after")
     def _folding(self) -> Dense:
@@ -96,6 +98,11 @@ class Dense(Pipe):
     def packed(self) -> bool:
         """Whether two output channels share a multiplier; an odd last one has its own."""
         return self.pair_field > 0 and self.out_parallel > 1
+
+    @property
+    def cascaded(self) -> bool:
+        """Whether it has DSPs that sum their products."""
+        return self.cascade and not self.fabric
 
     @property
     def packed_terms(self) -> int:
@@ -152,22 +159,27 @@ class Dense(Pipe):
         Where a pixel takes several steps, each column has an accumulator. Finished accumulators wait in a register that
         shifts to the requantizers; later output groups choose between the stream and the kept pixel: a multiplexer a
         bit for each. Flip-flops are those of the adders and accumulators: registers beside a multiplier lie in its DSP,
-        or behind its LUTs.
-        External weights take an AXI master.
+        or behind its LUTs; and those in which operands wait for their turn in a cascade. External weights take an AXI
+        master.
         """
         inputs = self.input.taps * self.input.lanes
         columns = math.ceil(self.out_parallel / 2) if self.packed else self.out_parallel
         acc_bits = self.requantizer.acc_bits
         column = Column(inputs, self.input.bits, self.weight_bits, acc_bits)
-        luts = column.pair_luts(self.pair_field, self.packed_terms) if self.packed else column.luts(fabric=self.fabric)
+        terms = self.packed_terms if self.packed else 0
+        if self.packed:
+            luts = column.pair_luts(self.pair_field, terms, cascade=self.cascaded)
+        else:
+            luts = column.luts(fabric=self.fabric, cascade=self.cascaded)
         adders = math.ceil(columns * luts)
+        late = columns * column.waiting(terms) if self.cascaded else 0
         sums = (2 if self.packed else 1) * columns * acc_bits if self.input.groups > 1 else 0
         waiting = self.out_parallel * acc_bits if self.out_parallel > self.output.lanes else 0
         again = self.input.beat_bits if self.out_groups > 1 and self.input.groups > 1 else 0
         own = Resources(
             dsp=0 if self.fabric else inputs * columns,
             lut=adders + sums + waiting + again + 30,
-            ff=adders + sums + waiting + self.input.beat_bits + 60,
+            ff=adders + sums + waiting + late + self.input.beat_bits + 60,
         )
         master = PORT if self.weights == "external" else Resources()
         return own + master + self.requantizer.resources(self.output) + total(self.memories)

@@ -18,7 +18,8 @@ class Depthwise(Pipe):
     """`input.taps * input.lanes` multipliers: a step takes the windows of `lanes` channels and gives their outputs.
 
     For every pixel: for every group of lanes: one step. The weight word of group g holds (tap, lane), taps outermost,
-    as the windows do. With `fabric` the multipliers are made of LUTs, else a DSP each.
+    as the windows do. With `fabric` the multipliers are made of LUTs, else a DSP each; with
+    `cascade` those are instances that sum their products themselves, as `summing` says; C++ has none.
 
     With `taps` only some taps are multiplied at once: a group takes several steps, each with a word of its own, and the
     sums grow in accumulators while the windows wait in a register.
@@ -29,6 +30,7 @@ class Depthwise(Pipe):
     weight_bits: int = Field(ge=2, le=9)
     requantizer: Requantizer
     fabric: bool = False
+    cascade: bool = False
     taps: Taps | None = None
 
     @model_validator(mode="after")
@@ -43,6 +45,11 @@ class Depthwise(Pipe):
     def folded(self) -> Taps:
         """Which taps are multiplied when."""
         return self.taps or all_at_once(self.input.taps)
+
+    @property
+    def cascaded(self) -> bool:
+        """Whether it has DSPs that sum their products."""
+        return self.cascade and not self.fabric
 
     @property
     def interval_cycles(self) -> int:
@@ -78,7 +85,8 @@ class Depthwise(Pipe):
         Where taps take turns, a multiplexer a bit of a multiplier's code, and an accumulator a lane.
         """
         column = Column(self.folded.parallel, self.input.bits, self.weight_bits, self.requantizer.acc_bits)
-        adders = math.ceil(self.input.lanes * column.luts(fabric=self.fabric))
+        adders = math.ceil(self.input.lanes * column.luts(fabric=self.fabric, cascade=self.cascaded))
+        late = self.input.lanes * column.waiting() if self.cascaded else 0
         product = self.input.bits + self.weight_bits
         turns = self.folded.most_steps
         sums = self.input.lanes * self.requantizer.acc_bits if turns > 1 else 0
@@ -86,6 +94,6 @@ class Depthwise(Pipe):
         own = Resources(
             dsp=0 if self.fabric else self.multipliers,
             lut=adders + sums + choosing + 10,
-            ff=(2 if self.fabric else 1) * product * self.multipliers + self.input.beat_bits + sums + 20,
+            ff=(2 if self.fabric else 1) * product * self.multipliers + self.input.beat_bits + sums + late + 20,
         )
         return own + self.requantizer.resources(self.output) + total(self.memories)

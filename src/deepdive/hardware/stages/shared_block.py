@@ -196,6 +196,8 @@ class SharedFolding(Description):
         Depthwise multipliers a lane, where they are fewer than the window has taps.
     dsp_bits
         Of the wider operand of a DSP; where two weights fit, two output channels of a pointwise part share it.
+    cascade
+        DSPs are instances that sum their products; C++ has none.
     """
 
     expand: PointwiseFolding | None = None
@@ -205,6 +207,7 @@ class SharedFolding(Description):
     fabric: bool = False
     taps: int | None = Field(default=None, ge=1)
     dsp_bits: int = Field(default=27, ge=18, le=27)
+    cascade: bool = False
 
     @model_validator(mode="after")
     def _neighbours(self) -> SharedFolding:

@@ -116,7 +116,7 @@ class SharedBody(Pipe):
     @property
     def shared(self) -> Common:
         """What all blocks have in common."""
-        return common(self.blocks, self.folding.dsp_bits, self.batch)
+        return common(self.blocks, self.folding.dsp_bits, self.batch, cascade=self.folding.cascade)
 
     def map_shape(self, index: int) -> tuple[int, int, int]:
         """(height, width, channels) of map `index`: the one that comes in, or that block `index - 1` writes."""
@@ -221,6 +221,10 @@ class SharedBody(Pipe):
         depthwise = min(self.folding.taps or taps, taps) * self.folding.middle_lanes if self.has_depthwise else 0
         scale = self.folding.middle_lanes if any(block.scale for block in self.blocks) else 0
         return depthwise + scale + sum(part.multipliers for part in (expand, project) if part)
+
+    @property
+    def has_cascades(self) -> bool:
+        return self.folding.cascade
 
     @property
     def has_depthwise(self) -> bool:

@@ -53,6 +53,8 @@ class Common:
         Parts behind which some block has a table; the others' codes pass it as they are.
     batch
         Frames whose factors come together; 1 where no block scales.
+    cascade
+        DSPs sum their products.
     """
 
     kernel: tuple[int, int]
@@ -63,6 +65,7 @@ class Common:
     dsp_bits: int
     tables: tuple[str, ...] = ()
     batch: int = 1
+    cascade: bool = False
 
     @property
     def expand_field(self) -> int:
@@ -75,7 +78,9 @@ class Common:
         return pair_field(self.project_bits, self.dsp_bits)
 
 
-def common(blocks: Sequence[SharedBlock], dsp_bits: int = WIDE_BITS, batch: int = 1) -> Common:
+def common(
+    blocks: Sequence[SharedBlock], dsp_bits: int = WIDE_BITS, batch: int = 1, *, cascade: bool = False
+) -> Common:
     """The hardware that all of `blocks` can run on."""
     kernels = sorted({block.depthwise.kernel for block in blocks if block.depthwise})
     return Common(
@@ -87,6 +92,7 @@ def common(blocks: Sequence[SharedBlock], dsp_bits: int = WIDE_BITS, batch: int 
         dsp_bits=dsp_bits,
         tables=tables_of(blocks),
         batch=batch if any(block.scale for block in blocks) else 1,
+        cascade=cascade,
     )
 
 
@@ -184,6 +190,7 @@ class Chain:
                 weight_bits=self.shared.expand_bits if role == "expand" else self.shared.project_bits,
                 pair_field=self.shared.expand_field if role == "expand" else self.shared.project_field,
                 requantizer=layer.requantizer,
+                cascade=self.shared.cascade,
             )
         )
         self.end = given
@@ -225,6 +232,7 @@ class Chain:
                 weight_bits=self.shared.depthwise_bits,
                 requantizer=layer.requantizer,
                 fabric=self.folding.fabric,
+                cascade=self.shared.cascade,
                 taps=taps_of(layer.kernel, kernel, self.shared.kernels, self.folding.taps)
                 if self.folding.taps
                 else None,

@@ -74,6 +74,11 @@ class Stage(BaseModel):
         return 0
 
     @property
+    def has_cascades(self) -> bool:
+        """Whether its multipliers are instances of DSPs, which sum their products."""
+        return bool(getattr(self, "cascade", False))
+
+    @property
     def weight_bits_total(self) -> int:
         """Bits of weights, on chip or not."""
         return 0

@@ -1,23 +1,33 @@
-// A product two enabled cycles after its operands, in a DSP48E1: registers at A, B and P, none behind the multiplier.
-// Pins and parameters as in UG479 and UG953; what is unused is tied off as they ask.
+// A product added to the sum of the DSP below, ``p = (a + d) * b + pcin``, in a DSP48E1: two enabled cycles after its operands and
+// one after pcin, or as many cycles later as DELAY says. Registers at A, B, D and P; with a DELAY of 1 one behind the pre-adder and
+// a second one at B; with 2 another one behind the multiplier. Pins and parameters as in UG479 and UG953; what is unused is tied off as they
+// ask. pcin comes from a pcout: there is no other way into a DSP's PCIN.
 module deepdive_dsp #(
     parameter A_WIDTH = 25,
-    parameter B_WIDTH = 18
+    parameter B_WIDTH = 18,
+    parameter D_WIDTH = 25,
+    parameter P_WIDTH = 48,
+    parameter DELAY = 0,
+    parameter CASCADE = 0  // 1: pcin is added
 ) (
     input wire clk,
     input wire enable,
-    input wire signed [A_WIDTH-1:0] a,  // 25 bits at most
+    input wire signed [A_WIDTH-1:0] a,  // 25 bits at most, and a + d has no more
     input wire signed [B_WIDTH-1:0] b,  // 18 bits at most
-    output wire signed [A_WIDTH+B_WIDTH-1:0] product
+    input wire signed [D_WIDTH-1:0] d,
+    input wire [47:0] pcin,
+    output wire signed [P_WIDTH-1:0] p,
+    output wire [47:0] pcout
 );
     wire signed [29:0] wide_a = a;
     wire signed [17:0] wide_b = b;
-    wire [47:0] p;
+    wire signed [24:0] wide_d = d;
+    wire [47:0] wide_p;
 
-    assign product = p[A_WIDTH+B_WIDTH-1:0];
+    assign p = wide_p[P_WIDTH-1:0];
 
     DSP48E1 #(
-        .USE_DPORT("FALSE"),
+        .USE_DPORT("TRUE"),
         .A_INPUT("DIRECT"),
         .B_INPUT("DIRECT"),
         .USE_MULT("MULTIPLY"),
@@ -25,13 +35,13 @@ module deepdive_dsp #(
         .USE_PATTERN_DETECT("NO_PATDET"),
         .AREG(1),
         .ACASCREG(1),
-        .BREG(1),
-        .BCASCREG(1),
+        .BREG(DELAY > 0 ? 2 : 1),
+        .BCASCREG(DELAY > 0 ? 2 : 1),
         .CREG(1),
-        .MREG(0),
+        .MREG(DELAY > 1 ? 1 : 0),
         .PREG(1),
-        .ADREG(0),
-        .DREG(0),
+        .ADREG(DELAY > 0 ? 1 : 0),
+        .DREG(1),
         .ALUMODEREG(0),
         .CARRYINREG(0),
         .CARRYINSELREG(0),
@@ -41,27 +51,27 @@ module deepdive_dsp #(
         .CLK(clk),
         .A(wide_a),
         .B(wide_b),
-        .P(p),
+        .P(wide_p),
         .C(48'hffffffffffff),
-        .D(25'd0),
+        .D(wide_d),
         .ALUMODE(4'b0000),  // Z + W + X + Y + CIN
-        .INMODE(5'b00000),  // A2 and B2 multiply
-        .OPMODE(7'b0000101),  // X and Y from the multiplier, the others 0
+        .INMODE(5'b00100),  // A2 + D and B2 multiply
+        .OPMODE(CASCADE ? 7'b0010101 : 7'b0000101),  // X and Y from the multiplier, Z is PCIN or 0
         .CARRYINSEL(3'b000),
         .CARRYIN(1'b0),
         .CEA1(1'b0),
         .CEA2(enable),
-        .CEB1(1'b0),
+        .CEB1(DELAY > 0 ? enable : 1'b0),
         .CEB2(enable),
         .CEP(enable),
-        .CEAD(1'b0),
+        .CEAD(DELAY > 0 ? enable : 1'b0),
         .CEALUMODE(1'b0),
         .CEC(1'b0),
         .CECARRYIN(1'b0),
         .CECTRL(1'b0),
-        .CED(1'b0),
+        .CED(enable),
         .CEINMODE(1'b0),
-        .CEM(1'b0),
+        .CEM(DELAY > 1 ? enable : 1'b0),
         .RSTA(1'b0),
         .RSTALLCARRYIN(1'b0),
         .RSTALUMODE(1'b0),
@@ -74,12 +84,12 @@ module deepdive_dsp #(
         .RSTP(1'b0),
         .ACIN(30'd0),
         .BCIN(18'd0),
-        .PCIN(48'd0),
+        .PCIN(pcin),
         .CARRYCASCIN(1'b0),
         .MULTSIGNIN(1'b0),
         .ACOUT(),
         .BCOUT(),
-        .PCOUT(),
+        .PCOUT(pcout),
         .CARRYCASCOUT(),
         .CARRYOUT(),
         .MULTSIGNOUT(),
