@@ -60,6 +60,15 @@ def pair_field(w_bits: int, wide_bits: int = WIDE_BITS) -> int:
     return field if field > 1 and field_terms(field, CODE_BITS, False, w_bits) else 0
 
 
+def pixel_field(x_bits: int, w_bits: int, wide_bits: int = WIDE_BITS) -> int:
+    """Distance of the products of two codes and a weight that share a DSP; 0 where there is no room.
+
+    The codes take the wider operand, ``(x1 << field) + x0``: a bit more than the field and a code together.
+    """
+    field = min(MOST_FIELD_BITS, wide_bits - x_bits - 1)
+    return field if field > 1 and field_terms(field, CODE_BITS, False, w_bits) else 0
+
+
 def fabric_multiplier_luts(x_bits: int, w_bits: int) -> int:
     """LUTs of a multiplier without a DSP: a row of the code for each bit of the weight, added up; fitted."""
     return w_bits * (x_bits + 2) + 5 * max(w_bits - 4, 0)
@@ -83,15 +92,24 @@ class Column:
     def pair_luts(self, field: int, terms: int) -> float:
         """LUTs of two columns that share their multipliers and an adder tree, taken apart once per `terms` products.
 
-        Joining two weights is an adder of ``w_bits + 1`` bits: the upper weight, less the lower one's sign. What a
-        lower sum has borrowed from the upper one is added back: every second time by the carry of another adder.
+        Joining two weights is an adder of ``w_bits + 1`` bits: the upper weight, less the lower one's sign.
+        """
+        return self.inputs * (self.w_bits + 1) + self._packed_luts(field, terms)
+
+    def pixel_luts(self, field: int, terms: int, *, x_signed: bool) -> float:
+        """The same of two columns that share their weights; codes without a sign are joined by wires alone."""
+        return (self.inputs * (self.x_bits + 1) if x_signed else 0) + self._packed_luts(field, terms)
+
+    def _packed_luts(self, field: int, terms: int) -> float:
+        """LUTs behind the multipliers of two packed columns.
+
+        What a lower sum has borrowed from the upper one is added back: every second time by the carry of another adder.
         """
         chunks = -(-self.inputs // terms)
         radix, chunk = tree_radix(self.inputs), -(-self.inputs // chunks)
         most = field + self.acc_bits
         product = min(self.x_bits + field + self.w_bits + 1, most)
         upper = min(product + chunk.bit_length() - field, self.acc_bits)
-        joins = self.inputs * (self.w_bits + 1)
         apart = chunks * tree_luts(chunk, product, most, radix) + chunks // 2 * upper
         rest = 2 * tree_luts(chunks, field, self.acc_bits, radix)
-        return joins + apart + rest + SEPARATION_LUTS
+        return apart + rest + SEPARATION_LUTS
