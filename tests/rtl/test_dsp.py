@@ -31,6 +31,8 @@ SHAPES = (
     MacShape(inputs=5, x_bits=8, x_signed=False, w_bits=4, acc_bits=18, accumulate=True, field=18),
     MacShape(inputs=3, x_bits=4, x_signed=True, w_bits=8, acc_bits=16, accumulate=False),
     MacShape(inputs=2, x_bits=8, x_signed=True, w_bits=3, acc_bits=14, accumulate=True, fabric=True),
+    MacShape(inputs=3, x_bits=8, x_signed=False, w_bits=8, acc_bits=20, accumulate=False, field=16, pixels=True),
+    MacShape(inputs=4, x_bits=7, x_signed=True, w_bits=4, acc_bits=18, accumulate=False, field=17, pixels=True),
 )
 COLUMN = """
 module {check}(input clk, input [511:0] bits, output reg wrong);
@@ -102,7 +104,7 @@ def test_instances_give_the_same_sums_in_the_same_cycles(tmp_path: Path) -> None
             names = (f"inferred_{kind}_{shape.name}", f"explicit_{kind}_{shape.name}")
             found = "".join(emit(dict(zip(names, (MacColumn(shape), DspColumn(shape, kind)), strict=True))).values())
             assert found.count("deepdive_dsp #(") == (0 if shape.fabric else shape.inputs)
-            numbers = {"x": shape.inputs * shape.x_bits, "w": shape.columns * shape.inputs * shape.w_bits}
+            numbers = {"x": shape.x_width, "w": shape.w_width}
             numbers |= {"acc": shape.columns * shape.acc_bits - 1}
             steps = ".add(bits[1]), .clear(bits[2]), " if shape.accumulate else ""
             checks.append(f"{kind}_pair{index}")

@@ -29,11 +29,11 @@ class DspColumn(MacColumn):
     Raises
     ------
     DeepDiveError
-        When two packed weights are wider than the multiplier.
+        When two packed weights or codes are wider than the multiplier.
     """
 
     def __init__(self, shape: MacShape, kind: DspKind) -> None:
-        self.widths = (shape.factor_bits, shape.x_bits + (not shape.x_signed))
+        self.widths = (shape.factor_bits, shape.other_bits)
         most = DSP_BITS[kind]
         if not shape.fabric and (self.widths[0] > most[0] or self.widths[1] > most[1]):
             raise DeepDiveError(
@@ -43,13 +43,12 @@ class DspColumn(MacColumn):
         super().__init__(shape)
 
     def product(self, m: Module, tree: AdderTree, index: int, weights: Value) -> Value:
-        shape, widths = self.shape, self.widths
-        if shape.fabric:
+        widths = self.widths
+        if self.shape.fabric:
             return super().product(m, tree, index, weights)
-        code = self.x.word_select(index, shape.x_bits)
         a, b = (Signal(signed(width), name=f"{name}{index}") for name, width in zip("ab", widths, strict=True))
         result = Signal(signed(sum(widths)), name=f"product{index}")
-        m.d.comb += [a.eq(weights), b.eq(code.as_signed() if shape.x_signed else code)]
+        m.d.comb += [a.eq(weights), b.eq(self.other(index))]
         m.submodules[f"dsp{index}"] = Instance(
             MODULE,
             p_A_WIDTH=widths[0],
