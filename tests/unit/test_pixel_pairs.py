@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
@@ -27,21 +24,6 @@ from networks import Block, Numbers, Separable, four_block_network, separable_ne
 from stage_simulation import frame_ends
 
 MANY = 1_000_000
-
-
-@pytest.fixture
-def only_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Depthwise stages whose channels and rows allow it take pairs of pixels, whatever they cost."""
-    every = options.candidates
-
-    def candidates(operation: Operation, *more: Any) -> Iterator[Any]:
-        edge = operation.inputs[0]
-        can = operation.kind == "depthwise" and edge.pixel_pair and edge.channels % 2 == 0
-        for found in every(operation, *more):
-            if not can or "pixel_pair" in found[2]:
-                yield found
-
-    monkeypatch.setattr(options, "candidates", candidates)
 
 
 def stages(design: Design) -> list[Stage]:

@@ -10,7 +10,7 @@ int main(int argc, char** argv) {
     testbench::bench bench(argc, argv);
     const auto head_head_conv = testbench::read_memory("weights/head_head_conv.bin");
     const auto body2_body2_pointwise = testbench::read_memory("weights/body2_body2_pointwise.bin");
-    const auto body2_body2_pointwise2 = testbench::read_memory("weights/body2_body2_pointwise2.bin");
+    const auto tail_tail_pointwise = testbench::read_memory("weights/tail_tail_pointwise.bin");
     while (bench.next_batch(768)) {
         {
             hls::stream<head_input> input("head_input");
@@ -30,14 +30,14 @@ int main(int argc, char** argv) {
             hls::stream<body2_input> input("body2_input");
             hls::stream<body2_output> output("body2_output");
             bench.start(input);
-            body2_unit(input, output, body2_body2_pointwise.data(), body2_body2_pointwise2.data(), bench.frames());
+            body2_unit(input, output, body2_body2_pointwise.data(), bench.frames());
             bench.finish("body2", output);
         }
         {
             hls::stream<tail_input> input("tail_input");
             hls::stream<tail_output> output("tail_output");
             bench.start(input);
-            tail_unit(input, output, bench.frames());
+            tail_unit(input, output, tail_tail_pointwise.data(), bench.frames());
             bench.finish("tail", output);
         }
         {

@@ -8,18 +8,27 @@
 
 #include "deepdive/add.h"
 #include "deepdive/dense.h"
-#include "deepdive/depthwise.h"
+#include "deepdive/depthwise_pairs.h"
 #include "deepdive/fork.h"
+#include "deepdive/repack.h"
 #include "deepdive/window.h"
 #include "units/body1_rom.h"
 
 namespace {
 
 struct body1_fork_spec {
-    using input = deepdive::beat<ap_uint<8>, 4>;
-    using output_a = deepdive::beat<ap_uint<8>, 4>;
-    using output_b = deepdive::beat<ap_uint<8>, 4>;
-    static constexpr int beats = 128;
+    using input = deepdive::beat<ap_uint<8>, 8>;
+    using output_a = deepdive::beat<ap_uint<8>, 8>;
+    using output_b = deepdive::beat<ap_uint<8>, 8>;
+    static constexpr int beats = 64;
+};
+
+struct body1_pointwise_repack0_spec {
+    using input = deepdive::beat<ap_uint<8>, 8>;
+    using output = deepdive::beat<ap_uint<8>, 4>;
+    static constexpr int pixels = 64;
+    static constexpr int reads = 2;
+    static constexpr int writes = 2;
 };
 
 struct body1_pointwise_spec {
@@ -42,19 +51,27 @@ struct body1_pointwise_spec {
     static constexpr bool half_up = true;
 };
 
-struct body1_window_spec {
+struct body1_window_repack0_spec {
     using input = deepdive::beat<ap_uint<8>, 4>;
-    using output = deepdive::beat<ap_uint<8>, 36>;
+    using output = deepdive::beat<ap_uint<8>, 32>;
+    static constexpr int pixels = 64;
+    static constexpr int reads = 8;
+    static constexpr int writes = 8;
+};
+
+struct body1_window_spec {
+    using input = deepdive::beat<ap_uint<8>, 32>;
+    using output = deepdive::beat<ap_uint<8>, 384>;
     static constexpr int height = 8;
     static constexpr int width = 8;
-    static constexpr int groups = 8;
-    static constexpr int least_groups = 8;
-    static constexpr int row_beats = 64;
-    static constexpr int least_row_beats = 64;
+    static constexpr int groups = 1;
+    static constexpr int least_groups = 1;
+    static constexpr int row_beats = 8;
+    static constexpr int least_row_beats = 8;
     static constexpr int kernel_height = 3;
-    static constexpr int kernel_width = 3;
+    static constexpr int kernel_width = 4;
     static constexpr int stride_y = 1;
-    static constexpr int stride_x = 1;
+    static constexpr int stride_x = 2;
     static constexpr int pad_top = 1;
     static constexpr int pad_left = 1;
     static constexpr int pad_bottom = 1;
@@ -63,22 +80,30 @@ struct body1_window_spec {
 };
 
 struct body1_depthwise_spec {
-    using input = deepdive::beat<ap_uint<8>, 36>;
-    using output = deepdive::beat<ap_uint<8>, 4>;
-    static constexpr int pixels = 64;
-    static constexpr int groups = 8;
-    static constexpr int turns = 1;
+    using input = deepdive::beat<ap_uint<8>, 384>;
+    using output = deepdive::beat<ap_uint<8>, 32>;
+    static constexpr int pairs = 32;
+    static constexpr int groups = 1;
     static constexpr int weight_bits = 8;
-    static constexpr int weights_at = 0;
-    static constexpr int scales_at = 0;
-    static constexpr bool fabric = false;
-    static constexpr int parallel = 9;
-    static constexpr int order[9] = {0, 1, 2, 3, 4, 5, 6, 7, 8};
+    static constexpr int kernel_height = 3;
+    static constexpr int kernel_width = 3;
+    static constexpr int step = 1;
+    static constexpr int pair_field = 18;
+    static constexpr int first_depth = 3;
+    static constexpr int second_depth = 3;
     static constexpr int acc_bits = 19;
     static constexpr int zero_point = 0;
     static constexpr int q_min = 0;
     static constexpr int q_max = 255;
     static constexpr bool half_up = true;
+};
+
+struct body1_pointwise2_repack0_spec {
+    using input = deepdive::beat<ap_uint<8>, 32>;
+    using output = deepdive::beat<ap_uint<8>, 4>;
+    static constexpr int pixels = 64;
+    static constexpr int reads = 8;
+    static constexpr int writes = 8;
 };
 
 struct body1_pointwise2_spec {
@@ -99,6 +124,14 @@ struct body1_pointwise2_spec {
     static constexpr int q_min = 0;
     static constexpr int q_max = 255;
     static constexpr bool half_up = true;
+};
+
+struct body1_add_repack0_spec {
+    using input = deepdive::beat<ap_uint<8>, 8>;
+    using output = deepdive::beat<ap_uint<8>, 4>;
+    static constexpr int pixels = 64;
+    static constexpr int reads = 2;
+    static constexpr int writes = 2;
 };
 
 struct body1_add_spec {
@@ -140,17 +173,25 @@ void body1_unit(
 #pragma HLS bind_storage variable=body1_pointwise2_weights type=rom_1p impl=lutram
 #pragma HLS array_reshape variable=body1_pointwise2_scales dim=2 type=complete
 #pragma HLS bind_storage variable=body1_pointwise2_scales type=rom_1p impl=lutram
-    hls::stream<deepdive::beat<ap_uint<8>, 4>, 3> body1_fork_main_stream("body1_fork_main_stream");
-    hls::stream<deepdive::beat<ap_uint<8>, 4>, 54> body1_fork_skip_stream("body1_fork_skip_stream");
+    hls::stream<deepdive::beat<ap_uint<8>, 8>, 49> body1_fork_main_stream("body1_fork_main_stream");
+    hls::stream<deepdive::beat<ap_uint<8>, 8>, 54> body1_fork_skip_stream("body1_fork_skip_stream");
+    hls::stream<deepdive::beat<ap_uint<8>, 4>, 49> body1_fork_main_packed_stream("body1_fork_main_packed_stream");
     hls::stream<deepdive::beat<ap_uint<8>, 4>, 21> body1_pointwise_out_stream("body1_pointwise_out_stream");
-    hls::stream<deepdive::beat<ap_uint<8>, 36>, 63> body1_window_out_stream("body1_window_out_stream");
-    hls::stream<deepdive::beat<ap_uint<8>, 4>, 26> body1_depthwise_out_stream("body1_depthwise_out_stream");
+    hls::stream<deepdive::beat<ap_uint<8>, 32>, 21> body1_pointwise_out_packed_stream("body1_pointwise_out_packed_stream");
+    hls::stream<deepdive::beat<ap_uint<8>, 384>, 10> body1_window_out_stream("body1_window_out_stream");
+    hls::stream<deepdive::beat<ap_uint<8>, 32>, 26> body1_depthwise_out_stream("body1_depthwise_out_stream");
+    hls::stream<deepdive::beat<ap_uint<8>, 4>, 26> body1_depthwise_out_packed_stream("body1_depthwise_out_packed_stream");
     hls::stream<deepdive::beat<ap_uint<8>, 4>, 49> body1_pointwise2_out_stream("body1_pointwise2_out_stream");
+    hls::stream<deepdive::beat<ap_uint<8>, 4>, 54> body1_fork_skip_packed_stream("body1_fork_skip_packed_stream");
 
     deepdive::fork<body1_fork_spec>(input, body1_fork_main_stream, body1_fork_skip_stream, frames);
-    deepdive::dense<body1_pointwise_spec>(body1_fork_main_stream, body1_pointwise_out_stream, body1_pointwise_weights, body1_pointwise_scales, frames);
-    deepdive::window<body1_window_spec>(body1_pointwise_out_stream, body1_window_out_stream, frames);
-    deepdive::depthwise<body1_depthwise_spec>(body1_window_out_stream, body1_depthwise_out_stream, body1_depthwise_weights, body1_depthwise_scales, frames);
-    deepdive::dense<body1_pointwise2_spec>(body1_depthwise_out_stream, body1_pointwise2_out_stream, body1_pointwise2_weights, body1_pointwise2_scales, frames);
-    deepdive::add<body1_add_spec>(body1_fork_skip_stream, body1_pointwise2_out_stream, output, frames);
+    deepdive::repack<body1_pointwise_repack0_spec>(body1_fork_main_stream, body1_fork_main_packed_stream, frames);
+    deepdive::dense<body1_pointwise_spec>(body1_fork_main_packed_stream, body1_pointwise_out_stream, body1_pointwise_weights, body1_pointwise_scales, frames);
+    deepdive::repack<body1_window_repack0_spec>(body1_pointwise_out_stream, body1_pointwise_out_packed_stream, frames);
+    deepdive::window<body1_window_spec>(body1_pointwise_out_packed_stream, body1_window_out_stream, frames);
+    deepdive::depthwise_pairs<body1_depthwise_spec>(body1_window_out_stream, body1_depthwise_out_stream, body1_depthwise_weights, body1_depthwise_scales, frames);
+    deepdive::repack<body1_pointwise2_repack0_spec>(body1_depthwise_out_stream, body1_depthwise_out_packed_stream, frames);
+    deepdive::dense<body1_pointwise2_spec>(body1_depthwise_out_packed_stream, body1_pointwise2_out_stream, body1_pointwise2_weights, body1_pointwise2_scales, frames);
+    deepdive::repack<body1_add_repack0_spec>(body1_fork_skip_stream, body1_fork_skip_packed_stream, frames);
+    deepdive::add<body1_add_spec>(body1_fork_skip_packed_stream, body1_pointwise2_out_stream, output, frames);
 }

@@ -7,7 +7,6 @@
 
 #include "deepdive/dense.h"
 #include "deepdive/depthwise.h"
-#include "deepdive/repack.h"
 #include "deepdive/window.h"
 #include "units/body2_rom.h"
 
@@ -68,7 +67,7 @@ struct body2_depthwise_spec {
     static constexpr int weight_bits = 8;
     static constexpr int weights_at = 0;
     static constexpr int scales_at = 0;
-    static constexpr bool fabric = false;
+    static constexpr bool fabric = true;
     static constexpr int parallel = 25;
     static constexpr int order[25] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24};
     static constexpr int acc_bits = 20;
@@ -78,24 +77,16 @@ struct body2_depthwise_spec {
     static constexpr bool half_up = true;
 };
 
-struct body2_pointwise2_repack0_spec {
+struct body2_pointwise2_spec {
     using input = deepdive::beat<ap_uint<8>, 2>;
     using output = deepdive::beat<ap_uint<8>, 16>;
     static constexpr int pixels = 16;
-    static constexpr int reads = 16;
-    static constexpr int writes = 16;
-};
-
-struct body2_pointwise2_spec {
-    using input = deepdive::beat<ap_uint<8>, 16>;
-    using output = deepdive::beat<ap_uint<8>, 1>;
-    static constexpr int pixels = 16;
-    static constexpr int groups = 2;
-    static constexpr int least_groups = 2;
-    static constexpr int out_groups = 16;
-    static constexpr int out_parallel = 1;
+    static constexpr int groups = 16;
+    static constexpr int least_groups = 16;
+    static constexpr int out_groups = 1;
+    static constexpr int out_parallel = 16;
     static constexpr int weight_bits = 8;
-    static constexpr int pair_field = 18;
+    static constexpr int pair_field = 0;
     static constexpr int weights_at = 0;
     static constexpr int scales_at = 0;
     static constexpr bool drains = false;
@@ -106,26 +97,17 @@ struct body2_pointwise2_spec {
     static constexpr bool half_up = true;
 };
 
-struct body2_pointwise2_words_spec {
-    using weights = deepdive::beat<unsigned char, 16>;
-    static constexpr int words = 32;
-    static constexpr int passes = 16;
-};
-
 }  // namespace
 
 void body2_unit(
     hls::stream<body2_input>& input,
     hls::stream<body2_output>& output,
     const deepdive::memory_word* body2_pointwise_weights,
-    const deepdive::memory_word* body2_pointwise2_weights,
     int frames) {
 #pragma HLS interface axis port=input
 #pragma HLS interface axis port=output
 #pragma HLS interface m_axi port=body2_pointwise_weights offset=slave bundle=body2_pointwise_weights depth=32
 #pragma HLS interface s_axilite port=body2_pointwise_weights bundle=control
-#pragma HLS interface m_axi port=body2_pointwise2_weights offset=slave bundle=body2_pointwise2_weights depth=32
-#pragma HLS interface s_axilite port=body2_pointwise2_weights bundle=control
 #pragma HLS interface s_axilite port=frames bundle=control
 #pragma HLS interface s_axilite port=return bundle=control
 #pragma HLS dataflow
@@ -135,20 +117,18 @@ void body2_unit(
 #pragma HLS bind_storage variable=body2_depthwise_weights type=rom_1p impl=lutram
 #pragma HLS array_reshape variable=body2_depthwise_scales dim=2 type=complete
 #pragma HLS bind_storage variable=body2_depthwise_scales type=rom_1p impl=lutram
+#pragma HLS array_reshape variable=body2_pointwise2_weights dim=2 type=complete
+#pragma HLS bind_storage variable=body2_pointwise2_weights type=rom_1p impl=lutram
 #pragma HLS array_reshape variable=body2_pointwise2_scales dim=2 type=complete
 #pragma HLS bind_storage variable=body2_pointwise2_scales type=rom_1p impl=lutram
     hls::stream<deepdive::beat<ap_uint<8>, 2>, 49> body2_pointwise_out_stream("body2_pointwise_out_stream");
     hls::stream<deepdive::beat<ap_uint<8>, 50>, 62> body2_window_out_stream("body2_window_out_stream");
-    hls::stream<deepdive::beat<ap_uint<8>, 2>, 36> body2_depthwise_out_stream("body2_depthwise_out_stream");
-    hls::stream<deepdive::beat<ap_uint<8>, 16>, 36> body2_depthwise_out_packed_stream("body2_depthwise_out_packed_stream");
+    hls::stream<deepdive::beat<ap_uint<8>, 2>, 19> body2_depthwise_out_stream("body2_depthwise_out_stream");
     hls::stream<deepdive::beat<unsigned char, 8>, 32> body2_pointwise_words("body2_pointwise_words");
-    hls::stream<deepdive::beat<unsigned char, 16>, 32> body2_pointwise2_words("body2_pointwise2_words");
 
     deepdive::external_weights<body2_pointwise_words_spec>(body2_pointwise_weights, body2_pointwise_words, frames);
     deepdive::dense<body2_pointwise_spec>(input, body2_pointwise_out_stream, body2_pointwise_words, body2_pointwise_scales, frames);
     deepdive::window<body2_window_spec>(body2_pointwise_out_stream, body2_window_out_stream, frames);
     deepdive::depthwise<body2_depthwise_spec>(body2_window_out_stream, body2_depthwise_out_stream, body2_depthwise_weights, body2_depthwise_scales, frames);
-    deepdive::repack<body2_pointwise2_repack0_spec>(body2_depthwise_out_stream, body2_depthwise_out_packed_stream, frames);
-    deepdive::external_weights<body2_pointwise2_words_spec>(body2_pointwise2_weights, body2_pointwise2_words, frames);
-    deepdive::dense<body2_pointwise2_spec>(body2_depthwise_out_packed_stream, output, body2_pointwise2_words, body2_pointwise2_scales, frames);
+    deepdive::dense<body2_pointwise2_spec>(body2_depthwise_out_stream, output, body2_pointwise2_weights, body2_pointwise2_scales, frames);
 }

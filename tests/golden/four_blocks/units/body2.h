@@ -6,14 +6,13 @@
 #include "deepdive/external_weights.h"
 
 using body2_input = deepdive::beat<ap_uint<8>, 4>;
-using body2_output = deepdive::beat<ap_uint<8>, 1>;
+using body2_output = deepdive::beat<ap_uint<8>, 16>;
 
 // Reads and writes `frames` feature maps, row by row, pixel by pixel, channels innermost.
 void body2_unit(
     hls::stream<body2_input>& input,
     hls::stream<body2_output>& output,
     const deepdive::memory_word* body2_pointwise_weights,
-    const deepdive::memory_word* body2_pointwise2_weights,
     int frames);
 
 #endif

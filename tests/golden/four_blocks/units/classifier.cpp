@@ -10,21 +10,21 @@
 namespace {
 
 struct classifier_linear_repack0_spec {
-    using input = deepdive::beat<ap_uint<8>, 4>;
-    using output = deepdive::beat<ap_uint<8>, 32>;
+    using input = deepdive::beat<ap_uint<8>, 8>;
+    using output = deepdive::beat<ap_uint<8>, 16>;
     static constexpr int pixels = 1;
-    static constexpr int reads = 8;
-    static constexpr int writes = 8;
+    static constexpr int reads = 4;
+    static constexpr int writes = 4;
 };
 
 struct classifier_linear_spec {
-    using input = deepdive::beat<ap_uint<8>, 32>;
+    using input = deepdive::beat<ap_uint<8>, 16>;
     using output = deepdive::beat<ap_uint<8>, 5>;
     static constexpr int pixels = 1;
-    static constexpr int groups = 1;
-    static constexpr int least_groups = 1;
-    static constexpr int out_groups = 2;
-    static constexpr int out_parallel = 5;
+    static constexpr int groups = 2;
+    static constexpr int least_groups = 2;
+    static constexpr int out_groups = 1;
+    static constexpr int out_parallel = 10;
     static constexpr int weight_bits = 8;
     static constexpr int pair_field = 18;
     static constexpr int weights_at = 0;
@@ -52,7 +52,7 @@ void classifier_unit(
 #pragma HLS bind_storage variable=classifier_linear_weights type=rom_1p impl=lutram
 #pragma HLS array_reshape variable=classifier_linear_scales dim=2 type=complete
 #pragma HLS bind_storage variable=classifier_linear_scales type=rom_1p impl=lutram
-    hls::stream<deepdive::beat<ap_uint<8>, 32>, 50> tail_pool_out_packed_stream("tail_pool_out_packed_stream");
+    hls::stream<deepdive::beat<ap_uint<8>, 16>, 40> tail_pool_out_packed_stream("tail_pool_out_packed_stream");
 
     deepdive::repack<classifier_linear_repack0_spec>(input, tail_pool_out_packed_stream, frames);
     deepdive::dense<classifier_linear_spec>(tail_pool_out_packed_stream, output, classifier_linear_weights, classifier_linear_scales, frames);

@@ -4,7 +4,7 @@
 
 #include "deepdive/beat.h"
 
-using classifier_input = deepdive::beat<ap_uint<8>, 4>;
+using classifier_input = deepdive::beat<ap_uint<8>, 8>;
 using classifier_output = deepdive::beat<ap_uint<8>, 5>;
 
 // Reads and writes `frames` feature maps, row by row, pixel by pixel, channels innermost.

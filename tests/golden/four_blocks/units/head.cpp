@@ -6,7 +6,7 @@
 #include "units/head.h"
 
 #include "deepdive/dense.h"
-#include "deepdive/depthwise.h"
+#include "deepdive/depthwise_pairs.h"
 #include "deepdive/repack.h"
 #include "deepdive/window.h"
 #include "units/head_rom.h"
@@ -69,7 +69,7 @@ struct head_window2_repack0_spec {
 
 struct head_window2_spec {
     using input = deepdive::beat<ap_uint<8>, 8>;
-    using output = deepdive::beat<ap_uint<8>, 72>;
+    using output = deepdive::beat<ap_uint<8>, 96>;
     static constexpr int height = 8;
     static constexpr int width = 8;
     static constexpr int groups = 1;
@@ -77,9 +77,9 @@ struct head_window2_spec {
     static constexpr int row_beats = 8;
     static constexpr int least_row_beats = 8;
     static constexpr int kernel_height = 3;
-    static constexpr int kernel_width = 3;
+    static constexpr int kernel_width = 4;
     static constexpr int stride_y = 1;
-    static constexpr int stride_x = 1;
+    static constexpr int stride_x = 2;
     static constexpr int pad_top = 1;
     static constexpr int pad_left = 1;
     static constexpr int pad_bottom = 1;
@@ -88,17 +88,17 @@ struct head_window2_spec {
 };
 
 struct head_depthwise_spec {
-    using input = deepdive::beat<ap_uint<8>, 72>;
+    using input = deepdive::beat<ap_uint<8>, 96>;
     using output = deepdive::beat<ap_uint<8>, 8>;
-    static constexpr int pixels = 64;
+    static constexpr int pairs = 32;
     static constexpr int groups = 1;
-    static constexpr int turns = 1;
     static constexpr int weight_bits = 8;
-    static constexpr int weights_at = 0;
-    static constexpr int scales_at = 0;
-    static constexpr bool fabric = false;
-    static constexpr int parallel = 9;
-    static constexpr int order[9] = {0, 1, 2, 3, 4, 5, 6, 7, 8};
+    static constexpr int kernel_height = 3;
+    static constexpr int kernel_width = 3;
+    static constexpr int step = 1;
+    static constexpr int pair_field = 18;
+    static constexpr int first_depth = 3;
+    static constexpr int second_depth = 3;
     static constexpr int acc_bits = 19;
     static constexpr int zero_point = 0;
     static constexpr int q_min = 0;
@@ -108,12 +108,12 @@ struct head_depthwise_spec {
 
 struct head_pointwise_spec {
     using input = deepdive::beat<ap_uint<8>, 8>;
-    using output = deepdive::beat<ap_uint<8>, 4>;
+    using output = deepdive::beat<ap_uint<8>, 8>;
     static constexpr int pixels = 64;
     static constexpr int groups = 1;
     static constexpr int least_groups = 1;
-    static constexpr int out_groups = 2;
-    static constexpr int out_parallel = 4;
+    static constexpr int out_groups = 1;
+    static constexpr int out_parallel = 8;
     static constexpr int weight_bits = 8;
     static constexpr int pair_field = 0;
     static constexpr int weights_at = 0;
@@ -153,8 +153,8 @@ void head_unit(
     hls::stream<deepdive::beat<ap_uint<8>, 9>, 34> head_window_out_stream("head_window_out_stream");
     hls::stream<deepdive::beat<ap_uint<8>, 1>, 61> head_conv_out_stream("head_conv_out_stream");
     hls::stream<deepdive::beat<ap_uint<8>, 8>, 61> head_conv_out_packed_stream("head_conv_out_packed_stream");
-    hls::stream<deepdive::beat<ap_uint<8>, 72>, 28> head_window2_out_stream("head_window2_out_stream");
-    hls::stream<deepdive::beat<ap_uint<8>, 8>, 54> head_depthwise_out_stream("head_depthwise_out_stream");
+    hls::stream<deepdive::beat<ap_uint<8>, 96>, 28> head_window2_out_stream("head_window2_out_stream");
+    hls::stream<deepdive::beat<ap_uint<8>, 8>, 19> head_depthwise_out_stream("head_depthwise_out_stream");
     hls::stream<deepdive::beat<unsigned char, 9>, 32> head_conv_words("head_conv_words");
 
     deepdive::window<head_window_spec>(input, head_window_out_stream, frames);
@@ -162,6 +162,6 @@ void head_unit(
     deepdive::dense<head_conv_spec>(head_window_out_stream, head_conv_out_stream, head_conv_words, head_conv_scales, frames);
     deepdive::repack<head_window2_repack0_spec>(head_conv_out_stream, head_conv_out_packed_stream, frames);
     deepdive::window<head_window2_spec>(head_conv_out_packed_stream, head_window2_out_stream, frames);
-    deepdive::depthwise<head_depthwise_spec>(head_window2_out_stream, head_depthwise_out_stream, head_depthwise_weights, head_depthwise_scales, frames);
+    deepdive::depthwise_pairs<head_depthwise_spec>(head_window2_out_stream, head_depthwise_out_stream, head_depthwise_weights, head_depthwise_scales, frames);
     deepdive::dense<head_pointwise_spec>(head_depthwise_out_stream, output, head_pointwise_weights, head_pointwise_scales, frames);
 }

@@ -6,7 +6,7 @@
 #include "deepdive/external_weights.h"
 
 using head_input = deepdive::beat<ap_uint<8>, 1>;
-using head_output = deepdive::beat<ap_uint<8>, 4>;
+using head_output = deepdive::beat<ap_uint<8>, 8>;
 
 // Reads and writes `frames` feature maps, row by row, pixel by pixel, channels innermost.
 void head_unit(

@@ -12,21 +12,21 @@
 namespace {
 
 struct tail_pointwise_repack0_spec {
-    using input = deepdive::beat<ap_uint<8>, 1>;
+    using input = deepdive::beat<ap_uint<8>, 16>;
     using output = deepdive::beat<ap_uint<8>, 4>;
     static constexpr int pixels = 16;
-    static constexpr int reads = 16;
-    static constexpr int writes = 16;
+    static constexpr int reads = 4;
+    static constexpr int writes = 4;
 };
 
 struct tail_pointwise_spec {
     using input = deepdive::beat<ap_uint<8>, 4>;
-    using output = deepdive::beat<ap_uint<8>, 4>;
+    using output = deepdive::beat<ap_uint<8>, 8>;
     static constexpr int pixels = 16;
     static constexpr int groups = 4;
     static constexpr int least_groups = 4;
-    static constexpr int out_groups = 4;
-    static constexpr int out_parallel = 8;
+    static constexpr int out_groups = 2;
+    static constexpr int out_parallel = 16;
     static constexpr int weight_bits = 8;
     static constexpr int pair_field = 0;
     static constexpr int weights_at = 0;
@@ -39,12 +39,18 @@ struct tail_pointwise_spec {
     static constexpr bool half_up = true;
 };
 
+struct tail_pointwise_words_spec {
+    using weights = deepdive::beat<unsigned char, 64>;
+    static constexpr int words = 8;
+    static constexpr int passes = 16;
+};
+
 struct tail_pool_spec {
-    using input = deepdive::beat<ap_uint<8>, 4>;
-    using output = deepdive::beat<ap_uint<8>, 4>;
+    using input = deepdive::beat<ap_uint<8>, 8>;
+    using output = deepdive::beat<ap_uint<8>, 8>;
     static constexpr int pixels = 16;
-    static constexpr int groups = 8;
-    static constexpr int least_groups = 8;
+    static constexpr int groups = 4;
+    static constexpr int least_groups = 4;
     static constexpr int mult = 50789;
     static constexpr int drop = 19;
     static constexpr int acc_bits = 13;
@@ -60,20 +66,23 @@ struct tail_pool_spec {
 void tail_unit(
     hls::stream<tail_input>& input,
     hls::stream<tail_output>& output,
+    const deepdive::memory_word* tail_pointwise_weights,
     int frames) {
 #pragma HLS interface axis port=input
 #pragma HLS interface axis port=output
+#pragma HLS interface m_axi port=tail_pointwise_weights offset=slave bundle=tail_pointwise_weights depth=32
+#pragma HLS interface s_axilite port=tail_pointwise_weights bundle=control
 #pragma HLS interface s_axilite port=frames bundle=control
 #pragma HLS interface s_axilite port=return bundle=control
 #pragma HLS dataflow
-#pragma HLS array_reshape variable=tail_pointwise_weights dim=2 type=complete
-#pragma HLS bind_storage variable=tail_pointwise_weights type=rom_1p impl=lutram
 #pragma HLS array_reshape variable=tail_pointwise_scales dim=2 type=complete
 #pragma HLS bind_storage variable=tail_pointwise_scales type=rom_1p impl=lutram
-    hls::stream<deepdive::beat<ap_uint<8>, 4>, 28> body2_pointwise2_out_packed_stream("body2_pointwise2_out_packed_stream");
-    hls::stream<deepdive::beat<ap_uint<8>, 4>, 50> tail_pointwise_out_stream("tail_pointwise_out_stream");
+    hls::stream<deepdive::beat<ap_uint<8>, 4>, 34> body2_pointwise2_out_packed_stream("body2_pointwise2_out_packed_stream");
+    hls::stream<deepdive::beat<ap_uint<8>, 8>, 24> tail_pointwise_out_stream("tail_pointwise_out_stream");
+    hls::stream<deepdive::beat<unsigned char, 64>, 32> tail_pointwise_words("tail_pointwise_words");
 
     deepdive::repack<tail_pointwise_repack0_spec>(input, body2_pointwise2_out_packed_stream, frames);
-    deepdive::dense<tail_pointwise_spec>(body2_pointwise2_out_packed_stream, tail_pointwise_out_stream, tail_pointwise_weights, tail_pointwise_scales, frames);
+    deepdive::external_weights<tail_pointwise_words_spec>(tail_pointwise_weights, tail_pointwise_words, frames);
+    deepdive::dense<tail_pointwise_spec>(body2_pointwise2_out_packed_stream, tail_pointwise_out_stream, tail_pointwise_words, tail_pointwise_scales, frames);
     deepdive::global_avg_pool<tail_pool_spec>(tail_pointwise_out_stream, output, frames);
 }

@@ -3,14 +3,16 @@
 #define DEEPDIVE_UNITS_TAIL_H
 
 #include "deepdive/beat.h"
+#include "deepdive/external_weights.h"
 
-using tail_input = deepdive::beat<ap_uint<8>, 1>;
-using tail_output = deepdive::beat<ap_uint<8>, 4>;
+using tail_input = deepdive::beat<ap_uint<8>, 16>;
+using tail_output = deepdive::beat<ap_uint<8>, 8>;
 
 // Reads and writes `frames` feature maps, row by row, pixel by pixel, channels innermost.
 void tail_unit(
     hls::stream<tail_input>& input,
     hls::stream<tail_output>& output,
+    const deepdive::memory_word* tail_pointwise_weights,
     int frames);
 
 #endif
