@@ -1,4 +1,4 @@
-"""What it brings that two neighbouring pixels share the DSPs of depthwise stages: the zoo's designs without and with it.
+"""What it brings that neighbouring pixels share the DSPs of depthwise stages: the zoo's designs without and with it.
 
 Run from the repository: ``PYTHONPATH=src:tests python benchmarks/depthwise_pairs.py [--board zcu102] [--bits 4 8]``.
 """
