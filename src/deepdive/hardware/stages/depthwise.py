@@ -95,7 +95,7 @@ class Depthwise(Pipe):
     @property
     def scales_output(self) -> Stream:
         """The output's channels as the requantizers' constants come: `step_lanes` of them a word."""
-        return self.output.model_copy(update={"lanes": self.step_lanes})
+        return self.output.model_copy(update={"lanes": self.step_lanes}) if self.pixel_pair else self.output
 
     @property
     def packed_terms(self) -> int:

@@ -46,7 +46,7 @@ void depthwise_pairs(hls::stream<typename Spec::input>& input, hls::stream<typen
 #pragma HLS array_reshape variable=first dim=2 type=complete
     element second[Spec::second_depth][2 * lanes];
 #pragma HLS array_reshape variable=second dim=2 type=complete
-    element lower[2][lanes];  // the codes of either pixel that wait for the upper half of their beat
+    element lower[2][lanes] = {};  // the codes of either pixel that wait for the upper half of their beat
 #pragma HLS array_partition variable=lower dim=0 type=complete
 
     const long long reads = static_cast<long long>(frames) * Spec::pairs * words;
