@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from deepdive.compiler import options
+from deepdive.compiler.plan import Operation
 
 # Several test processes share the cores; each of them starting a thread per core makes all of them slower.
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -47,6 +51,21 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no shared data: {folder} is not a folder (set DEEPDIVE_SHARED)")
     return folder
+
+
+@pytest.fixture
+def only_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every depthwise stage whose channels and rows allow it take pairs of pixels, whatever they cost."""
+    every = options.candidates
+
+    def candidates(operation: Operation, *more: Any) -> Iterator[Any]:
+        edge = operation.inputs[0]
+        can = operation.kind == "depthwise" and edge.pixel_pair and edge.channels % 2 == 0
+        for found in every(operation, *more):
+            if not can or "pixel_pair" in found[2]:
+                yield found
+
+    monkeypatch.setattr(options, "candidates", candidates)
 
 
 @pytest.fixture

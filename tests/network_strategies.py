@@ -77,6 +77,22 @@ def conv_networks(draw: st.DrawFn) -> QNet:
 
 
 @st.composite
+def paired_networks(draw: st.DrawFn) -> QNet:
+    """Pointwise, depthwise, pointwise: even channels, and an even number of output pixels in a row of the filter."""
+    height, width, channels = draw(st.integers(1, 9)), draw(st.integers(1, 13)), 2 * draw(st.integers(1, 6))
+    window = draw(windows((height, width, channels)))
+    if window.kernel == window.stride == (1, 1):  # no windows at all
+        window = Window.same(3)
+    if window.output((height, width, channels))[1] % 2:
+        width += window.stride[1]
+    builder = NetworkBuilder(draw(sources((height, width, 3))), draw(SEEDS))
+    x = builder.conv("expand", builder.source, channels, Window(), draw(numbers()))
+    x = builder.depthwise("filter", x, window, draw(numbers()))
+    builder.conv("project", x, draw(st.integers(1, 4)), Window(), draw(numbers()))
+    return builder.build()
+
+
+@st.composite
 def linear_networks(draw: st.DrawFn) -> QNet:
     builder = NetworkBuilder(draw(sources((1, 1, draw(st.integers(1, 40))))), draw(SEEDS))
     builder.linear("linear", builder.source, draw(st.integers(1, 12)), draw(numbers()))

@@ -2,6 +2,7 @@
 
 - `NetworkBuilder` puts a network together operator by operator.
 - `operator_networks(kind)` draws networks around a single operator, with every option it has.
+- `paired_networks()` draws a depthwise filter on even channels, with an even number of output pixels a row.
 - `separable_networks()` draws small depthwise-separable networks: head, bodies with residual adds, tail, classifier.
 - `four_block_network(seed)` is one such network, always the same for the same seed.
 - `every_operator_network(seed)` is the smallest network that holds every operator.
@@ -26,6 +27,7 @@ from network_strategies import (
     numbers,
     operator_networks,
     pad_networks,
+    paired_networks,
     separable_networks,
     shapes,
     sources,
@@ -56,6 +58,7 @@ __all__ = [
     "numbers",
     "operator_networks",
     "pad_networks",
+    "paired_networks",
     "random_codes",
     "separable_networks",
     "shapes",

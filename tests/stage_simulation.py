@@ -50,6 +50,8 @@ def steps(stage: Stage, frames: int) -> Iterator[Step]:
         return scale_steps(stage, frames)
     if isinstance(stage, GlobalAveragePool):
         return pool_steps(stage, frames)
+    if isinstance(stage, Depthwise) and stage.pixel_pair:
+        return pair_steps(stage, frames)
     assert isinstance(stage, Depthwise | ResidualAdd | WindowPool | Table | Flatten | Fork)
     return repeat((True, True), frames * stage.inputs[0].beats)
 
@@ -123,6 +125,27 @@ def pool_steps(stage: GlobalAveragePool, frames: int) -> Iterator[Step]:
     for _ in range(frames):
         for beat in range(stage.input.beats):
             yield True, beat >= stage.input.beats - stage.input.groups
+
+
+def pair_steps(stage: Depthwise, frames: int) -> Iterator[Step]:
+    """Reads every second step, and gives a beat a step once half a pair has come: the first pixel's, then the second's.
+
+    A beat must be whole before it leaves: both of its halves have been multiplied.
+    """
+    groups = stage.input.groups
+    given = whole = 0
+    while given < frames * stage.output.beats:
+        step = 2 * whole
+        for half in range(2):
+            leaves = step + half > groups
+            if leaves:
+                pair, place = divmod(given, 2 * groups)
+                assert pair * groups + place % groups < whole
+                given += 1
+            yield half == 0 and whole < frames * stage.input.beats, leaves
+            if given == frames * stage.output.beats:
+                return
+        whole += 1
 
 
 class Running:

@@ -18,9 +18,17 @@ from hypothesis import strategies as st
 
 from deepdive.compiler.design import Design
 from deepdive.hardware.boards import load_board
+from deepdive.hardware.stages import Depthwise
 from deepdive.qnet import QNet
 from foldings import drawn_design
-from networks import OPERATOR_NETWORKS, SEEDS, branched_networks, random_codes, separable_networks
+from networks import (
+    OPERATOR_NETWORKS,
+    SEEDS,
+    branched_networks,
+    paired_networks,
+    random_codes,
+    separable_networks,
+)
 from shared_designs import drawn_shared_design
 
 BOARD = load_board("zcu102")
@@ -42,13 +50,15 @@ NETWORKS: dict[str, tuple[st.SearchStrategy[QNet], int]] = {
     "pool": (OPERATOR_NETWORKS["GlobalAvgPool"](), 8),
     "separable": (separable_networks(), 10),
     "excited": (separable_networks(excited=True), 6),
+    "pairs": (paired_networks(), 20),
     "padded": (separable_networks(prime=True), 8),
     "padded and excited": (separable_networks(excited=True, prime=True), 6),
     "shared": (separable_networks(), 12),
     "shared and excited": (separable_networks(excited=True), 6),
 }
 """What to draw, and how many of them go into one batch. Every map of "padded" ones travels with more channels than it
-has, and a few of the others'; bodies of "shared" ones run on shared units, if they can."""
+has, and a few of the others'; windows of "pairs" hold two pixels, and every second one of the others; bodies of
+"shared" ones run on shared units, if they can."""
 
 
 @pytest.mark.slow
@@ -67,15 +77,22 @@ def test_every_unit_equals_the_reference(kind: str) -> None:
     )
     @given(st.lists(st.tuples(strategy, SEEDS, st.integers(1, 3)), min_size=count, max_size=count))
     def check(drawn: list[tuple[QNet, int, int]]) -> None:
-        shared = kind.startswith("shared")
-        draw = (
-            drawn_shared_design if shared else partial(drawn_design, padded=1.0 if kind.startswith("padded") else 0.3)
-        )
+        draw: Callable[..., Design] = drawn_shared_design
+        if not kind.startswith("shared"):
+            padded, paired = 1.0 if kind.startswith("padded") else 0.3, 1.0 if kind == "pairs" else 0.5
+            draw = partial(drawn_design, padded=padded, paired=paired)
         cases = [drawn_case(draw, index, *choice) for index, choice in enumerate(drawn)]
+        assert kind != "pairs" or any(has_pairs(case.design) for case in cases)
         with tempfile.TemporaryDirectory() as folder:
             check_cases(cases, Path(folder))
 
     check()
+
+
+def has_pairs(design: Design) -> bool:
+    """Whether two pixels share multipliers anywhere."""
+    stages = [stage for unit in design.units for stage in unit.stages]
+    return any(isinstance(stage, Depthwise) and stage.pixel_pair for stage in stages)
 
 
 def drawn_case(draw: Callable[..., Design], index: int, net: QNet, seed: int, frames: int) -> Case:

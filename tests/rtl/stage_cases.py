@@ -21,6 +21,7 @@ from deepdive.hardware.stages import (
     Depthwise,
     Fork,
     GlobalAveragePool,
+    PixelPair,
     Repack,
     Requantizer,
     ResidualAdd,
@@ -257,6 +258,34 @@ def depthwise_case(spec: ConvSpec, lanes: int, *, fabric: bool = False, cascade:
     wanted = beats(reference(conv, (x,), (codes,)), lanes)
     net = QNet("n", x, (conv,))
     return StageCase(spec.name, stage_component(stage, net), (beats(windows(codes, x, conv), lanes),), (wanted,))
+
+
+def depthwise_pairs_case(spec: ConvSpec, lanes: int, *, field: int = 18) -> StageCase:
+    """Windows of two pixels, as a `Window` with the pair's kernel and stride gives them."""
+    conv, x, rng = random_conv(spec)
+    pair = PixelPair(kernel=spec.kernel, step=spec.stride[1])
+    height, width, _ = conv.output.shape
+    seen = FeatureMap("w", (height, width // 2, x.shape[2]), x.bits, x.signed)
+    stage = Depthwise(
+        name=spec.name,
+        node="y",
+        input=stream("a", seen, lanes, pair.window_taps),
+        output=stream("b", conv.output, lanes),
+        weight_bits=spec.bits[1],
+        requantizer=requantizer(conv, x),
+        pixel_pair=pair,
+        pair_field=field,
+    )
+    codes = random_codes(rng, x)
+    alone = windows(codes, x, conv).reshape(FRAMES, height, width // 2, 2, *spec.kernel, x.shape[2])
+    both = np.empty((FRAMES, height, width // 2, *pair.window, x.shape[2]), dtype=codes.dtype)
+    both[:, :, :, :, : spec.kernel[1]] = alone[:, :, :, 0]
+    both[:, :, :, :, pair.step :][:, :, :, :, : spec.kernel[1]] = alone[:, :, :, 1]
+    if pair.step > spec.kernel[1]:
+        both[:, :, :, :, spec.kernel[1] : pair.step] = 0
+    fed = beats(both.reshape(FRAMES, height, width // 2, pair.window_taps, x.shape[2]), lanes)
+    wanted = beats(reference(conv, (x,), (codes,)), lanes)
+    return StageCase(spec.name, stage_component(stage, QNet("n", x, (conv,))), (fed,), (wanted,))
 
 
 def add_case(name: str, seed: int, shape: tuple[int, int, int], lanes: int, rounding: str = "half_up") -> StageCase:

@@ -35,6 +35,13 @@ SHAPES = (
     MacShape(inputs=3, x_bits=4, x_signed=True, w_bits=8, acc_bits=16, accumulate=False, cascade=True),
     MacShape(inputs=9, x_bits=8, x_signed=False, w_bits=8, acc_bits=20, accumulate=True, cascade=True),
     MacShape(inputs=25, x_bits=8, x_signed=False, w_bits=6, acc_bits=24, accumulate=False, field=18, cascade=True),
+    # Two codes and a weight.
+    MacShape(
+        inputs=6, x_bits=8, x_signed=False, w_bits=8, acc_bits=20, accumulate=False, field=16, pixels=True, cascade=True
+    ),
+    MacShape(
+        inputs=4, x_bits=7, x_signed=True, w_bits=4, acc_bits=18, accumulate=False, field=17, pixels=True, cascade=True
+    ),
 )
 COLUMN = """
 module {check}(input clk, input [1023:0] bits, output reg wrong);
@@ -129,7 +136,7 @@ def test_cascades_give_the_sums_of_inferred_columns(tmp_path: Path, kind: DspKin
         names = f"inferred_{shape.name}", f"explicit_{shape.name}"
         found = "".join(emit(dict(zip(names, columns, strict=True))).values())
         assert found.count("deepdive_dsp #(") == shape.inputs
-        numbers = {"x": shape.inputs * shape.x_bits, "w": shape.columns * shape.inputs * shape.w_bits}
+        numbers = {"x": shape.x_width, "w": shape.w_width}
         numbers |= {"acc": shape.columns * shape.acc_bits - 1, "late": shape.sum_latency - plain.sum_latency}
         steps = ".add(bits[1]), .clear(bits[2]), " if shape.accumulate else ""
         checks.append(f"pair{index}")

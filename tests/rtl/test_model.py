@@ -14,6 +14,7 @@ from stage_cases import (
     concat_case,
     dense_case,
     depthwise_case,
+    depthwise_pairs_case,
     max_pool_case,
     pad_case,
     plain_case,
@@ -77,6 +78,13 @@ CASES = [
     ),
     depthwise_case(
         ConvSpec("fabric_5x5", 11, (4, 4), (16, 16), (5, 5), padding=(2, 2, 2, 2), groups=16), 1, fabric=True
+    ),
+    depthwise_pairs_case(ConvSpec("pairs", 32, (4, 4), (32, 32), (3, 3), padding=SAME3, groups=32), 4),
+    depthwise_pairs_case(
+        ConvSpec("pairs_5x5", 33, (4, 4), (96, 96), (5, 5), (2, 2), (2, 2, 2, 2), groups=96, bits=(8, 4, 8)), 2
+    ),
+    depthwise_pairs_case(
+        ConvSpec("pairs_signed", 34, (4, 4), (240, 240), (3, 3), padding=SAME3, groups=240, signed=(True, True)), 2
     ),
     add_case("add", 12, (4, 4, 16), 4),
     pool_case("pool", 13, FeatureMap("x", (7, 7, 64), 8, zero_point=3), 4),

@@ -14,6 +14,7 @@ from deepdive.compiler import padding
 from deepdive.compiler.compile import compile as compile_network
 from deepdive.compiler.design import Design
 from deepdive.errors import CheckFailed, DeepDiveError
+from deepdive.hardware.stages import Depthwise
 from deepdive.qnet import QNet
 from deepdive.simulation.bench import Run
 from deepdive.simulation.compare import compare
@@ -132,6 +133,25 @@ def test_rare_stages_in_a_whole_design(tmp_path: Path, build: Callable[[], QNet]
         check(net, found, images)
         if not how.pause_sources:
             assert found.frame_interval_cycles <= 1.01 * design.frame_interval_cycles
+
+
+@pytest.mark.usefixtures("only_pairs")
+def test_pairs_of_pixels(tmp_path: Path) -> None:
+    """In every depthwise stage: filters of 3x3 and 5x5, strides 1 and 2, a skip beside them."""
+    plan = Separable(16, 32, blocks=(Block(8), Block(8, kernel=5), Block(12, kernel=5, stride=2), Block(8, stride=2)))
+    net = plan.build(4)
+    design = compile_network(net, board="zcu102", sharing="never")
+    stages = [stage for unit in design.units for stage in unit.stages if isinstance(stage, Depthwise)]
+    assert [stage.pixel_pair.kernel for stage in stages if stage.pixel_pair] == [(3, 3), (3, 3), (5, 5), (5, 5), (3, 3)]
+    write_project(design, net, tmp_path)
+    program = compile_simulator(tmp_path, design, jobs=1, optimize="-O0")
+    images = random_codes(net, FRAMES)
+    for how in (Run(FRAMES), Run(FRAMES, 4, 90, 90), Run(1)):
+        found = simulate(program, design, net, images[: how.frames], how)
+        check(net, found, images[: how.frames])
+        if how == Run(FRAMES):  # the last frame's windows wait for a next one
+            assert (np.diff(found.frames[:-1, 1]) == design.frame_interval_cycles).all()
+            assert found.latency_cycles <= design.latency_cycles
 
 
 @settings(max_examples=3, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))

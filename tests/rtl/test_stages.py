@@ -43,6 +43,7 @@ from rtl.stage_cases import (
     concat_case,
     dense_case,
     depthwise_case,
+    depthwise_pairs_case,
     flatten_case,
     max_pool_case,
     pad_case,
@@ -80,6 +81,8 @@ def cases() -> list[StageCase]:
             ConvSpec("window_signed4", 13, (4, 4), (2, 2), (3, 3), padding=SAME3, bits=(4, 4, 4), signed=(True, True)),
             lanes=2,
         ),
+        window_case(ConvSpec("window_pair", 14, (4, 6), (4, 4), (3, 4), (1, 2), SAME3), lanes=2),
+        window_case(ConvSpec("window_pair_strided", 15, (5, 7), (2, 2), (5, 7), (2, 4), (2, 2, 2, 2)), lanes=2),
         dense_case(ConvSpec("dense_serial", 21, (2, 3), (6, 4)), 1, 1, 1),
         dense_case(ConvSpec("dense_folded", 22, (2, 3), (12, 8)), 3, 4, 1),
         dense_case(ConvSpec("dense_shared", 23, (2, 3), (8, 12), bits=(8, 4, 6)), 2, 6, 2, field=18),
@@ -169,6 +172,24 @@ def cases() -> list[StageCase]:
         depthwise_case(
             ConvSpec("depthwise_imported", 34, (3, 3), (3, 3), (3, 3), groups=3, weight_zero_point=True, uniform=True),
             3,
+        ),
+        # name, seed, size, channels, kernel, stride, padding, groups, bits; beats a pixel from one to twelve
+        depthwise_pairs_case(ConvSpec("pairs_3x3", 37, (4, 6), (6, 6), (3, 3), (1, 1), SAME3, 6), 2),
+        depthwise_pairs_case(ConvSpec("pairs_5x5", 38, (5, 7), (8, 8), (5, 5), (2, 2), (2, 2, 2, 2), 8, (8, 4, 8)), 4),
+        depthwise_pairs_case(
+            ConvSpec("pairs_signed", 39, (3, 4), (4, 4), (3, 3), (1, 1), SAME3, 4, signed=(True, True)), 4
+        ),
+        depthwise_pairs_case(
+            ConvSpec("pairs_25_bits", 40, (6, 8), (12, 12), (3, 3), (2, 2), (0, 0, 1, 1), 12), 2, field=16
+        ),
+        depthwise_pairs_case(
+            ConvSpec("pairs_many_groups", 41, (2, 4), (24, 24), (3, 3), (1, 1), SAME3, 24, (6, 5, 7), (True, False)), 2
+        ),
+        depthwise_pairs_case(
+            ConvSpec("pairs_floor", 42, (3, 2), (2, 2), (5, 5), (1, 1), (2, 2, 2, 2), 2, (4, 4, 4), rounding="floor"), 2
+        ),
+        depthwise_pairs_case(
+            ConvSpec("pairs_imported", 43, (3, 6), (6, 6), (3, 3), groups=6, weight_zero_point=True, uniform=True), 6
         ),
         add_case("add", 41, (3, 4, 6), 2),
         add_case("add_floor", 42, (1, 1, 3), 3, "floor"),

@@ -16,6 +16,7 @@ from deepdive.hardware.stages import (
     Depthwise,
     Fork,
     GlobalAveragePool,
+    PixelPair,
     Repack,
     Requantizer,
     ResidualAdd,
@@ -23,8 +24,10 @@ from deepdive.hardware.stages import (
     Window,
 )
 from deepdive.hardware.stages.arithmetic import Column, fabric_multiplier_luts, field_terms, pair_field, tree_luts
+from deepdive.hardware.stages.pixel_pair import waiting_beats
 from deepdive.hardware.stages.stage import PIPELINE_CYCLES
 from deepdive.hardware.stages.summing import CHAIN, MOST_CYCLES, Summing, in_cascades
+from deepdive.hardware.stages.taps import Taps
 from deepdive.hardware.stream import Stream
 
 HOW = Requantizer(acc_bits=20, mult_bits=16)
@@ -250,6 +253,72 @@ def test_dense_multipliers_of_luts_take_no_dsp() -> None:
         pointwise(weight_bits=4, pair_field=18, fabric=True)
 
 
+def paired(lanes: int = 8, **more: Any) -> Depthwise:
+    pair = PixelPair(kernel=(3, 3), step=1)
+    fields: dict[str, Any] = {
+        "name": "depthwise",
+        "node": "n",
+        "input": stream((14, 7, 96), lanes, taps=pair.window_taps),
+        "output": stream((14, 14, 96), lanes, "y"),
+        "weight_bits": 8,
+        "requantizer": HOW,
+        "pixel_pair": pair,
+        "pair_field": 18,
+    }
+    return Depthwise(**(fields | more))
+
+
+def test_two_pixels_share_dsps() -> None:
+    stage, plain = paired(), depthwise()
+    assert stage.interval_cycles == plain.interval_cycles == 14 * 14 * 12
+    assert stage.multipliers == plain.multipliers
+    assert stage.macs == plain.macs
+    # Half of the lanes a step: words half as wide, twice as many.
+    assert [(m.name, m.depth, m.width) for m in stage.memories] == [
+        ("weights", 24, 9 * 4 * 8),
+        ("scales", 24, 4 * (20 + 16 + 3)),
+    ]
+    assert stage.weight_bits_total == 96 * 9 * 8
+    assert (stage.packed_terms, paired(weight_bits=4).packed_terms) == (4, 64)
+    assert stage.resources().dsp == 9 * 4 + 8
+    assert (stage.fill_beats, stage.drain_cycles) == (7, 14)
+    assert waiting_beats(12) == (6 + 2, 12 + 2)
+
+
+def test_the_window_of_a_pair() -> None:
+    pair = PixelPair(kernel=(3, 3), step=2)
+    assert (pair.window, pair.window_taps, pair.filter_taps) == ((3, 5), 15, 9)
+    assert pair.taps_of(0) == (0, 1, 2, 5, 6, 7, 10, 11, 12)
+    assert pair.taps_of(1) == (2, 3, 4, 7, 8, 9, 12, 13, 14)
+
+
+def test_pairs_that_cannot_be_are_refused() -> None:
+    with pytest.raises(ValidationError, match="3 lanes have no half; pairs of pixels want an even number"):
+        paired(lanes=3)
+    with pytest.raises(ValidationError, match="a pair of pixels shares DSPs, all taps at once: no fabric, no taps"):
+        paired(fabric=True)
+    with pytest.raises(ValidationError, match="a pair of pixels shares DSPs, all taps at once: no fabric, no taps"):
+        paired(taps=Taps(parallel=3, order=tuple(range(9)), steps=3))
+    with pytest.raises(ValidationError, match=r"do not fit output \(14, 14, 96\)"):
+        paired(input=stream((14, 14, 96), 8, taps=12))
+    with pytest.raises(ValidationError, match="windows of 12 taps for 9"):
+        paired(input=stream((14, 7, 96), 8, taps=9))
+    with pytest.raises(ValidationError, match="pair_field 18 without a pixel_pair"):
+        Depthwise(**(depthwise().model_dump() | {"pair_field": 18}))
+    for field in (0, 15):
+        with pytest.raises(
+            ValidationError,
+            match=f"products of two 8-bit codes and a 8-bit weight do not share a multiplier {field} bits apart",
+        ):
+            paired(pair_field=field)
+
+
+def test_codes_without_a_sign_are_joined_by_wires() -> None:
+    column = Column(9, 8, 8, 20)
+    assert column.pixel_luts(18, 4, x_signed=True) == column.pixel_luts(18, 4, x_signed=False) + 9 * 9
+    assert column.pair_luts(18, 4) == column.pixel_luts(18, 4, x_signed=True)  # weights of as many bits as codes
+
+
 def test_adder_trees() -> None:
     assert tree_luts(1, 16, 20) == 0
     assert tree_luts(8, 16, 20) == 4 * 17 + 2 * 18 + 19
@@ -348,7 +417,7 @@ def test_requantizer_takes_a_second_dsp_beyond_27_bits() -> None:
 
 def test_stages_go_through_json() -> None:
     adapter: TypeAdapter[AnyStage] = TypeAdapter(AnyStage)
-    stages: list[Stage] = [pointwise(), window(3, 2, (1, 1, 1, 1)), depthwise()]
+    stages: list[Stage] = [pointwise(), window(3, 2, (1, 1, 1, 1)), depthwise(), paired()]
     for stage in stages:
         assert adapter.validate_json(stage.model_dump_json()) == stage
     with pytest.raises(ValidationError, match="'kind'"):

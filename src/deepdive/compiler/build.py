@@ -48,8 +48,8 @@ def skip_rooms(plans: Sequence[UnitPlan], choices: Iterable[Choice]) -> dict[str
 def with_repacks(plan: UnitPlan, choices: Iterable[Choice]) -> Iterable[tuple[Operation, Choice]]:
     """The plan's operations and their foldings, with a repack wherever lanes change."""
     count = 0
-    for operation in plan.operations:
-        how = next(iter(choices))
+    for planned in plan.operations:
+        operation, how = with_pairs(planned, next(iter(choices)))
         inputs = list(operation.inputs)
         for position, edge in enumerate(operation.inputs):
             before, after = how.arriving[position], how.taken[position]
@@ -63,6 +63,18 @@ def with_repacks(plan: UnitPlan, choices: Iterable[Choice]) -> Iterable[tuple[Op
                 Choice((before,), (before,), (after,), {}),
             )
         yield replace(operation, inputs=tuple(inputs)), how
+
+
+def with_pairs(operation: Operation, how: Choice) -> tuple[Operation, Choice]:
+    """The operation and its folding as they are once it is settled how many pixels a window holds."""
+    if all(way.pixels == 1 for way in (*how.taken, *how.given)):
+        return operation, how
+    inputs = [edge.of_pixels(way.pixels) for edge, way in zip(operation.inputs, how.taken, strict=True)]
+    outputs = [edge.of_pixels(way.pixels) for edge, way in zip(operation.outputs, how.given, strict=True)]
+    fields = {**operation.fields, **how.folding}
+    settled = replace(operation, inputs=tuple(inputs), outputs=tuple(outputs), fields=fields)
+    arriving, taken, given = (tuple(way.one_pixel for way in ways) for ways in (how.arriving, how.taken, how.given))
+    return settled, Choice(arriving, taken, given, how.folding)
 
 
 def all_ways(folded: Sequence[tuple[Operation, Choice]]) -> dict[str, Way]:

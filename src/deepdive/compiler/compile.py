@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
@@ -14,7 +14,7 @@ from deepdive.compiler.design import Design
 from deepdive.compiler.folding import SPAN, Folder, Site, fastest_interval
 from deepdive.compiler.objectives import SCORES, Ladder, Objective
 from deepdive.compiler.partition import partition, takes_two_columns
-from deepdive.compiler.plan import UnitPlan
+from deepdive.compiler.plan import Operation, UnitPlan
 from deepdive.compiler.segments import NEAR, Segments
 from deepdive.errors import CheckFailed, DeepDiveError, nearest
 from deepdive.hardware.boards import Board, load_board
@@ -149,6 +149,11 @@ def planned(net: QNet, site: Site, *, columns: int = 1) -> tuple[UnitPlan, ...]:
     return cascaded(plans) if site.dsp_instances else plans
 
 
+def operations_of(plans: Sequence[UnitPlan]) -> list[Operation]:
+    """Of all units, in order of the data flow."""
+    return [operation for plan in plans for operation in plan.operations]
+
+
 def find_compiler(net: QNet, site: Site, sharing: SharingMode) -> Compiler:
     """The compiler whose units, streamed or shared, are fastest; streamed ones when nothing fits.
 
@@ -162,7 +167,8 @@ def find_compiler(net: QNet, site: Site, sharing: SharingMode) -> Compiler:
         streamed.units = streamed.bisect(SPAN * streamed.low)
     if sharing == "never" or (sharing == "auto" and streamed.units and streamed.interval <= GOOD * streamed.single):
         return streamed
-    segments = Segments(streamed.narrow, site, streamed.low, always=sharing == "always")
+    low = fastest_interval(operations_of(streamed.narrow), site)
+    segments = Segments(streamed.narrow, site, low, always=sharing == "always")
     if not segments.runs:
         if sharing == "always":
             raise CheckFailed(
@@ -195,7 +201,7 @@ def compiler_of(net: QNet, site: Site, design: Design, interval: int | None = No
     streamed = Compiler(net, site)
     if not shared:
         return streamed
-    segments = Segments(streamed.narrow, site, streamed.low)
+    segments = Segments(streamed.narrow, site, fastest_interval(operations_of(streamed.narrow), site))
     one = segments.of(shared, interval or design.frame_interval_cycles)
     return Compiler(net, site, segments.plans(one))
 
@@ -217,9 +223,8 @@ class Compiler:
         self.net, self.site, self.shared = net, site, shared
         self.narrow = planned(net, site)
         self.wide = planned(net, site, columns=2) if shared is None and takes_two_columns(net) else self.narrow
-        operations = [operation for plan in self.wide for operation in plan.operations]
-        self.low = fastest_interval(operations, site)
-        self.single = fastest_interval(operations, site, wide_pairs=False)
+        self.low = fastest_interval(operations_of(self.wide), site, fabric=True)
+        self.single = fastest_interval(operations_of(self.narrow), site, wide_pairs=False)
         self.hash = fingerprint(net)
         self.units: tuple[Unit, ...] | None = None
         if near is not None:

@@ -9,6 +9,8 @@ These things ask for room:
   ``1 - 1 / stride``.
 - *Bursts*: a dense stage writes a group's outputs in a row of steps, then none until the next group is done. A repack
   to narrower beats takes several cycles for each: the row waits in its FIFO, or the dense stage would stand still.
+- *Pairs* of pixels come as one window while the second pixel passes, none while the next first one does; the depthwise
+  stage takes two steps for each of their beats. Half of them wait.
 - *Skips*: a fork stops when either of its readers' FIFOs is full. On the skip path the FIFO must therefore hold all the
   pixels that pass the fork before the main path gives its first one. That is
 
@@ -93,6 +95,8 @@ class Path:
             ahead = (ahead[0] - operation.fields["padding"][0] * stride[0], ahead[1])
         elif operation.kind == "repack":
             kept = 1
+        elif target.width > source.width:  # pixels out of pairs: their last beats leave when the next pair comes in
+            kept, stride = 2, (stride[0], stride[1] * source.width // target.width)
         held = self.held + (kept + waits) * stride[0] * stride[1]
         return replace(self, stride=stride, ahead=ahead, held=held, vector=False)
 
@@ -116,6 +120,8 @@ def input_depth(edge: Edge, groups: int, room: Room, reader: Operation, folding:
         depth += groups
     if reader.kind == "channel_scale" and edge.height == edge.width == 1:
         depth += groups  # factors are made beat by beat, and read at once
+    if folding.get("pixel_pair"):
+        depth += math.ceil(groups / 2)
     if reader.kind == "concat":
         depth += groups  # a pixel of one map waits while one of the other is handed on
     return depth
@@ -178,6 +184,8 @@ def early_pixels(operations: Sequence[Operation], groups: Groups | None = None) 
             top, left, bottom, right = operation.fields["padding"]
             frame = (top + bottom) * target.width + left + right
             wanted[source.name] = pixels + min(frame, source.height * source.width)
+        if operation.kind == "depthwise" and target.width > source.width:  # pixels out of pairs
+            pixels *= target.width // source.width
         narrower = operation.kind == "repack" and groups is not None and groups(target) > groups(source)
         if pixels and (narrower or operation.kind in DENSE):
             wanted[source.name] = pixels

@@ -270,17 +270,19 @@ def weight_bits(operation: Operation) -> int:
     return int(source.taps * source.channels * target.channels * operation.fields["weight_bits"])
 
 
-def fastest_interval(operations: Sequence[Operation], site: Site, *, wide_pairs: bool = True) -> int:
-    """No folding can be faster: by the DSPs and LUTs, and by the beats of the widest stream.
+def fastest_interval(
+    operations: Sequence[Operation], site: Site, *, wide_pairs: bool = True, fabric: bool = False
+) -> int:
+    """No folding can be faster: by the DSPs, and by the beats of the widest stream.
 
-    Without `wide_pairs` as if only weights of `LIGHT_PAIR_BITS` shared DSPs, and no LUT multiplied.
+    Without `wide_pairs` as if only weights of `LIGHT_PAIR_BITS` shared DSPs; with `fabric` LUTs multiply as well.
     """
     beats = max(
         edge.height * edge.width for operation in operations for edge in (*operation.inputs, *operation.outputs)
     )
     products = sum(dsp_products(operation, site.board.dsp_bits, wide_pairs) for operation in operations)
     limits = site.limits(1)
-    of_luts = limits["lut"] / (2 * fabric_multiplier_luts(CODE_BITS, LIGHT_PAIR_BITS)) if wide_pairs else 0
+    of_luts = limits["lut"] / (2 * fabric_multiplier_luts(CODE_BITS, LIGHT_PAIR_BITS)) if fabric else 0
     return max(beats, math.ceil(products / max(limits["dsp"] + of_luts, 1)))
 
 

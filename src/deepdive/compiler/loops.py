@@ -98,6 +98,9 @@ def _(stage: Dense) -> Loop:
 
 @loop.register
 def _(stage: Depthwise) -> Loop:
+    if stage.pixel_pair:
+        reads, writes = np.arange(stage.input.beats) * stage.beat_steps, np.arange(stage.output.beats)
+        return Loop(stage.interval_cycles, (reads,), writes + stage.input.groups + 1)
     first = np.arange(stage.output.beats) * stage.folded.steps
     return Loop(stage.interval_cycles, (first,), first + stage.folded.steps - 1)
 

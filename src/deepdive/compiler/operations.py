@@ -9,7 +9,7 @@ from functools import singledispatch
 
 from deepdive.compiler.plan import DENSE, Edge, Operation, renamed
 from deepdive.errors import UnsupportedLayer
-from deepdive.hardware.stages import Requantizer
+from deepdive.hardware.stages import PixelPair, Requantizer
 from deepdive.qnet import (
     Add,
     AvgPool,
@@ -130,10 +130,12 @@ def node_operations(
 @node_operations.register
 def _(node: Conv, namer: Namer, types: tuple[FeatureMap, ...], edges: tuple[Edge, ...]) -> Iterator[Operation]:
     (edge,) = edges
-    for window in windows(node, namer, edge, types[0].zero_points, columns=types[0].shape[1] // edge.width):
-        yield window
-        edge = window.outputs[0]
     kind = "depthwise" if node.is_depthwise else "pointwise" if node.kernel == (1, 1) else "conv"
+    for window in windows(node, namer, edge, types[0].zero_points, columns=types[0].shape[1] // edge.width):
+        edge = window.outputs[0]
+        if kind == "depthwise" and edge.width % 2 == 0:
+            edge = replace(edge, pixel_pair=PixelPair(kernel=node.kernel, step=node.stride[1]))
+        yield replace(window, outputs=(edge,))
     fields: dict[str, object] = {
         "node": node.name,
         "weight_bits": stored_bits(node),

@@ -14,7 +14,7 @@ from deepdive.compiler.fifos import Room, input_depth
 from deepdive.compiler.plan import DENSE, JOINS, Edge, Operation, Way, lanes_of
 from deepdive.hardware.resources import Resources
 from deepdive.hardware.stages import Dense, Stage
-from deepdive.hardware.stages.arithmetic import pair_field
+from deepdive.hardware.stages.arithmetic import pair_field, pixel_field
 from deepdive.hardware.stream import Stream
 
 MAX_BEAT_BITS = 4096
@@ -162,7 +162,7 @@ def usable_ways(edge: Edge, limits: Limits) -> Iterator[tuple[int, Way]]:
     """(index, way) of beats that are neither too wide, nor too many for the slowest interval, nor far too few."""
     for index, way in enumerate(edge.ways):
         beats = edge.height * edge.width * edge.groups(way)
-        narrow = way.lanes * edge.taps * edge.bits <= MAX_BEAT_BITS
+        narrow = way.lanes * edge.of_pixels(way.pixels).taps * edge.bits <= MAX_BEAT_BITS
         if narrow and beats <= limits.slowest and (way.lanes <= 16 or 64 * beats >= limits.fastest):
             yield index, way
 
@@ -191,15 +191,33 @@ def candidates(
         if columns > 1:
             if (way_in.lanes, way_out.lanes) != (source.channels, target.channels):
                 continue
-        elif (way_in == way_out) != alike or not repackable(way_in, way_out):
+        elif (way_in.one_pixel == way_out.one_pixel) != alike or not repackable(way_in, way_out):
             continue
         if any(way_in not in edge.ways for edge in operation.inputs):
             continue
-        measured = known.at(way_in, way_out, NO_FOLDING)
+        pairs = pair_folding(operation, way_in, way_out, limits.dsp_bits)
+        if pairs is None:
+            continue
+        measured = known.at(way_in, way_out, pairs)
         if measured.interval <= limits.slowest:
-            yield i, o, NO_FOLDING, measured
-            if operation.kind == "depthwise":
+            yield i, o, pairs, measured
+            if operation.kind == "depthwise" and not pairs:
                 yield i, o, FABRIC, known.at(way_in, way_out, FABRIC)
+
+
+def pair_folding(operation: Operation, way_in: Way, way_out: Way, dsp_bits: int) -> Mapping[str, Any] | None:
+    """What pairs of pixels ask of the window that makes them, or of the depthwise stage that takes them.
+
+    None where their codes and the weights do not fit a DSP.
+    """
+    made, taken = (edge.pixel_pair for edge in (operation.outputs[0], operation.inputs[0]))
+    if way_out.pixels > 1 and made:
+        stride = operation.fields["stride"]
+        return {"kernel": made.window, "stride": (stride[0], way_out.pixels * stride[1])}
+    if way_in.pixels > 1 and taken:
+        field = pixel_field(operation.inputs[0].bits, operation.fields["weight_bits"], dsp_bits)
+        return {"pixel_pair": taken, "pair_field": field} if field else None
+    return NO_FOLDING
 
 
 def repackable(before: Way, after: Way) -> bool:

@@ -20,6 +20,7 @@ from deepdive.hardware.stages import (
     Fork,
     GlobalAveragePool,
     Pad,
+    PixelPair,
     Repack,
     ResidualAdd,
     SharedBody,
@@ -61,10 +62,19 @@ JOINS = ("add", "channel_scale", "concat")
 
 
 class Way(NamedTuple):
-    """How an edge can travel: `lanes` channels a beat, after `padding` channels were added to the map's."""
+    """How an edge can travel: `lanes` channels a beat, after `padding` channels were added to the map's.
+
+    Windows may travel with what two output pixels need in one (`pixels`).
+    """
 
     lanes: int
     padding: int = 0
+    pixels: int = 1
+
+    @property
+    def one_pixel(self) -> Way:
+        """The same for windows of one pixel, or for a map."""
+        return self._replace(pixels=1)
 
 
 @cache
@@ -74,16 +84,18 @@ def lanes_of(channels: int) -> tuple[int, ...]:
 
 
 @cache
-def ways_of(channels: int, paddings: tuple[int, ...]) -> tuple[Way, ...]:
-    """Every number of lanes that divides the channels with one of the paddings, ascending."""
-    return tuple(sorted(Way(lanes, padding) for padding in paddings for lanes in lanes_of(channels + padding)))
+def ways_of(channels: int, paddings: tuple[int, ...], pairs: bool = False) -> tuple[Way, ...]:
+    """All lanes that divide the channels with one of the paddings, ascending; even ones for `pairs`, too."""
+    ways = [Way(lanes, padding) for padding in paddings for lanes in lanes_of(channels + padding)]
+    return tuple(sorted(ways + [way._replace(pixels=2) for way in ways if pairs and way.lanes % 2 == 0]))
 
 
 @dataclass(frozen=True)
 class Edge:
     """A stream without lanes and depth.
 
-    `paddings` are the numbers of channels that may be added, so that more lanes divide them; see `padding`.
+    `paddings` are the numbers of channels that may be added, so that more lanes divide them; see `padding`. Windows of
+    a depthwise layer whose rows have an even number of pixels may travel as those of a `pixel_pair`.
     """
 
     name: str
@@ -94,31 +106,40 @@ class Edge:
     signed: bool
     taps: int = 1
     paddings: tuple[int, ...] = (0,)
+    pixel_pair: PixelPair | None = None
+
+    def of_pixels(self, pixels: int) -> Edge:
+        """The same edge when each window holds what so many pixels need."""
+        if pixels == 1 or self.pixel_pair is None:
+            return self
+        return replace(self, width=self.width // pixels, taps=self.pixel_pair.window_taps, pixel_pair=None)
 
     def stream(self, way: Way, depth: int = 2) -> Stream:
         """The stream at a folding."""
+        edge = self.of_pixels(way.pixels)
         return Stream(
             name=self.name,
             height=self.height,
-            width=self.width,
+            width=edge.width,
             channels=self.channels + way.padding,
             padding=way.padding,
             lanes=way.lanes,
             bits=self.bits,
             signed=self.signed,
-            taps=self.taps,
+            taps=edge.taps,
             depth=depth,
         )
 
     @property
     def shape(self) -> tuple[object, ...]:
         """Everything but the name."""
-        return self.height, self.width, self.channels, self.bits, self.signed, self.taps, self.paddings
+        size = self.height, self.width, self.channels
+        return *size, self.bits, self.signed, self.taps, self.paddings, self.pixel_pair
 
     @property
     def ways(self) -> tuple[Way, ...]:
         """Every way it can travel, ascending."""
-        return ways_of(self.channels, self.paddings)
+        return ways_of(self.channels, self.paddings, self.pixel_pair is not None)
 
     def groups(self, way: Way) -> int:
         """Beats a pixel."""
@@ -148,10 +169,10 @@ class Operation:
     choices: tuple[AnyStage, ...] = ()
 
     def stage(self, inputs: tuple[Stream, ...], outputs: tuple[Stream, ...], folding: Mapping[str, Any]) -> AnyStage:
-        """The stage at a folding."""
+        """The stage at a folding; what it says of a field counts more than the operation's own."""
         names = PORTS.get(self.kind, (("input",), ("output",)))
         ports = dict(zip((*names[0], *names[1]), (*inputs, *outputs), strict=True))
-        made: AnyStage = STAGES[self.kind](kind=self.kind, name=self.name, **ports, **self.fields, **folding)
+        made: AnyStage = STAGES[self.kind](kind=self.kind, name=self.name, **ports, **{**self.fields, **folding})
         return made
 
     @property

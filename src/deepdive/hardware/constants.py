@@ -14,6 +14,8 @@ from deepdive.qnet import Add, Conv, FeatureMap, Linear, Table
 class Scales:
     """What requantization needs, one row an output beat of a pixel, one column a lane.
 
+    Of a depthwise stage for pairs of pixels, whose steps give half a beat of each, one row half a beat.
+
     ``code = clip((((sum + bias) * mult + half) >> shift) + zero_point)``, where `sum` adds up codes times centred
     weights: the zero point's part of the sum is a constant of the channel and lies in `bias`, so no stage subtracts it.
     ``sum + bias`` is the contract's accumulator; it fits the stage's `acc_bits`.
@@ -21,7 +23,7 @@ class Scales:
     Parameters
     ----------
     bias, mult, shift
-        int64, int64 (0..65535), int64 (1..48), each (output.groups, output.lanes).
+        int64, int64 (0..65535), int64 (1..48), each (groups, lanes).
     """
 
     bias: np.ndarray
@@ -45,22 +47,22 @@ def dense_weights(stage: Dense, node: Conv | Linear) -> np.ndarray:
 
 
 def depthwise_weights(stage: Depthwise, node: Conv, kernel: tuple[int, int] | None = None) -> np.ndarray:
-    """Centred weights, int16 (steps a pixel, taps of a step, input.lanes); channels that the network has not are zeros.
+    """Centred weights, int16 (steps, taps of a step, step_lanes); channels that the network has not are zeros.
 
     A filter smaller than `kernel`, by default its own, stands in the middle of zeros. Step ``group * folded.steps + s``
-    uses word ``group * folded.steps + s``.
+    uses word ``group * folded.steps + s``, where a group is one of `step_lanes` channels.
     """
-    source = stage.input
+    source, lanes = stage.input, stage.step_lanes
     channels, rows, columns, _ = node.weight.shape
     height, width = kernel or (rows, columns)
     full = np.zeros((height, width, source.channels), dtype=np.int16)
     top, left = (height - rows) // 2, (width - columns) // 2
     full[top : top + rows, left : left + columns, :channels] = node.centred_weight[..., 0].transpose(1, 2, 0)
     taps = stage.folded
-    ordered = full.reshape(source.taps, source.groups, source.lanes)[list(taps.order)]
+    ordered = full.reshape(len(taps.order), source.channels // lanes, lanes)[list(taps.order)]
     ordered = np.pad(ordered, ((0, -len(ordered) % taps.parallel), (0, 0), (0, 0)))[: taps.steps * taps.parallel]
-    split = ordered.reshape(taps.steps, taps.parallel, source.groups, source.lanes).transpose(2, 0, 1, 3)
-    return split.reshape(-1, taps.parallel, source.lanes)
+    split = ordered.reshape(taps.steps, taps.parallel, source.channels // lanes, lanes).transpose(2, 0, 1, 3)
+    return split.reshape(-1, taps.parallel, lanes)
 
 
 def convolution_scales(stage: Dense | Depthwise, node: Conv | Linear, x: FeatureMap) -> Scales:
@@ -109,10 +111,11 @@ def ungrouped(conv: Conv) -> np.ndarray:
 
 
 def by_beat(values: np.ndarray, stage: Dense | Depthwise | GlobalAveragePool, *, fill: int) -> np.ndarray:
-    """One value a network channel to (output.groups, output.lanes); channels beyond the network's hold `fill`."""
-    full = np.full(stage.output.channels, fill, dtype=np.int64)
+    """One value a network channel to (groups, lanes) of the output, or of its halves; channels beyond hold `fill`."""
+    output = stage.scales_output if isinstance(stage, Depthwise) else stage.output
+    full = np.full(output.channels, fill, dtype=np.int64)
     full[: len(values)] = values
-    return full.reshape(stage.output.groups, stage.output.lanes)
+    return full.reshape(output.groups, output.lanes)
 
 
 def table_codes(node: Table | None) -> np.ndarray:

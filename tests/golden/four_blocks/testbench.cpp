@@ -9,15 +9,13 @@
 int main(int argc, char** argv) {
     testbench::bench bench(argc, argv);
     const auto head_head_conv = testbench::read_memory("weights/head_head_conv.bin");
-    const auto head_head_pointwise = testbench::read_memory("weights/head_head_pointwise.bin");
     const auto body1_body1_pointwise2 = testbench::read_memory("weights/body1_body1_pointwise2.bin");
-    const auto classifier_classifier_linear = testbench::read_memory("weights/classifier_classifier_linear.bin");
     while (bench.next_batch(768)) {
         {
             hls::stream<head_input> input("head_input");
             hls::stream<head_output> output("head_output");
             bench.start(input);
-            head_unit(input, output, head_head_conv.data(), head_head_pointwise.data(), bench.frames());
+            head_unit(input, output, head_head_conv.data(), bench.frames());
             bench.finish("head", output);
         }
         {
@@ -45,7 +43,7 @@ int main(int argc, char** argv) {
             hls::stream<classifier_input> input("classifier_input");
             hls::stream<classifier_output> output("classifier_output");
             bench.start(input);
-            classifier_unit(input, output, classifier_classifier_linear.data(), bench.frames());
+            classifier_unit(input, output, bench.frames());
             bench.finish("classifier", output);
         }
     }

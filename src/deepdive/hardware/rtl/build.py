@@ -10,6 +10,7 @@ from deepdive.hardware.rtl.component import StageComponent
 from deepdive.hardware.rtl.concat import ConcatComponent
 from deepdive.hardware.rtl.dense import DenseComponent
 from deepdive.hardware.rtl.depthwise import DepthwiseComponent
+from deepdive.hardware.rtl.depthwise_pairs import DepthwisePairsComponent
 from deepdive.hardware.rtl.flatten import FlattenComponent
 from deepdive.hardware.rtl.fork import ForkComponent
 from deepdive.hardware.rtl.limits import Limits
@@ -70,7 +71,7 @@ def stage_component(stage: Stage, net: QNet) -> StageComponent:
         if isinstance(stage, Dense) and isinstance(node, Conv | Linear):
             return DenseComponent(stage, node if isinstance(node, Conv) else node.as_conv(), types[0])
         if isinstance(stage, Depthwise) and isinstance(node, Conv):
-            return DepthwiseComponent(stage, node, types[0])
+            return (DepthwisePairsComponent if stage.pixel_pair else DepthwiseComponent)(stage, node, types[0])
         if isinstance(stage, ResidualAdd) and isinstance(node, Add):
             return ResidualAddComponent(stage, Limits([add_limits(node, (types[0], types[1]))]))
         if isinstance(stage, ChannelScale) and isinstance(node, ops.ChannelScale):

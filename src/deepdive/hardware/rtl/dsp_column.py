@@ -39,11 +39,11 @@ class DspColumn(MacColumn):
     Raises
     ------
     DeepDiveError
-        When two packed weights are wider than the multiplier.
+        When two packed weights or codes are wider than the multiplier.
     """
 
     def __init__(self, shape: MacShape, kind: DspKind) -> None:
-        self.widths = (shape.factor_bits, shape.x_bits + (not shape.x_signed))
+        self.widths = (shape.factor_bits, shape.other_bits)
         most = DSP_BITS[kind]
         if self.widths[0] > most[0] or self.widths[1] > most[1]:
             raise DeepDiveError(
@@ -71,23 +71,21 @@ class DspColumn(MacColumn):
     def _dsp(self, m: Module, index: int, position: int, cascaded: bool, sums: tuple[Value, Signal, Signal]) -> None:
         """The instance of a product, its operands as late as its position asks for."""
         shape, below, above, total = self.shape, *sums
-        code = self.x.word_select(index, shape.x_bits)
-        weights = [self._weight(index, column).as_unsigned() for column in range(shape.columns)]
-        code, low, *high = (
+        part = self._code if shape.pixels else self._weight
+        parts = [part(index, column) for column in range(shape.columns)]
+        other, low, *high = (
             self._late(m, operand, waits(position), f"{name}{index}")
-            for name, operand in zip(("x", "low", "high"), (code, *weights), strict=False)
+            for name, operand in zip(("other", "low", "high"), (self.other(index), *parts), strict=False)
         )
         a = Signal(signed(shape.factor_bits), name=f"a{index}")
         b = Signal(signed(self.widths[1]), name=f"b{index}")
-        m.d.comb += [
-            a.eq(high[0].as_signed() << shape.field if high else 0),
-            b.eq(code.as_signed() if shape.x_signed else code),
-        ]
+        d = Signal(signed(len(low) + (not low.shape().signed)), name=f"d{index}")
+        m.d.comb += [a.eq(high[0] << shape.field if high else 0), b.eq(other), d.eq(low)]
         m.submodules[f"dsp{index}"] = Instance(
             MODULE,
             p_A_WIDTH=shape.factor_bits,
             p_B_WIDTH=self.widths[1],
-            p_D_WIDTH=shape.w_bits,
+            p_D_WIDTH=len(d),
             p_P_WIDTH=len(total),
             p_DELAY=min(position, OWN_DELAYS),
             p_CASCADE=int(cascaded),
@@ -95,7 +93,7 @@ class DspColumn(MacColumn):
             i_enable=self.enable,
             i_a=a,
             i_b=b,
-            i_d=low,
+            i_d=d,
             i_pcin=below,
             o_p=total,
             o_pcout=above,
@@ -104,7 +102,7 @@ class DspColumn(MacColumn):
     def _late(self, m: Module, operand: Value, cycles: int, name: str) -> Value:
         """An operand so many enabled cycles later."""
         for cycle in range(cycles):
-            register = Signal(len(operand), name=f"{name}_{cycle + 1}", reset_less=True)
+            register = Signal(operand.shape(), name=f"{name}_{cycle + 1}", reset_less=True)
             with m.If(self.enable):
                 m.d.sync += register.eq(operand)
             operand = register

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from amaranth.hdl import Module, Mux, Signal, Value, signed
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -19,8 +19,9 @@ class MacShape:
     """What a column computes: ``sum(x[i] * w[i])`` over `inputs` products a cycle, modulo ``2**acc_bits``.
 
     With a `field` it computes two columns that read the same x, a multiplier for both, their products so many bits
-    apart. With `fabric` it has no `*` that synthesis would map to a DSP: its products are sums of shifted codes. With
-    `cascade` its DSPs are instances that sum their products themselves: see `DspColumn`.
+    apart; with `pixels` as well, two that have the same w and read the codes of two pixels. With `fabric` it has no `*`
+    that synthesis would map to a DSP: its products are sums of shifted codes. With `cascade` its DSPs are instances
+    that sum their products themselves: see `DspColumn`.
     """
 
     inputs: int
@@ -32,13 +33,14 @@ class MacShape:
     field: int = 0
     fabric: bool = False
     cascade: bool = False
+    pixels: bool = False
 
     @property
     def name(self) -> str:
         """Names the column's Verilog module: equal shapes share one."""
         sign = "s" if self.x_signed else "u"
         tail = (
-            (f"_pair{self.field}" if self.field else "")
+            (f"_{'pixels' if self.pixels else 'pair'}{self.field}" if self.field else "")
             + ("_fabric" if self.fabric else "")
             + ("_cascade" if self.cascade else "")
             + ("_accumulate" if self.accumulate else "")
@@ -50,9 +52,24 @@ class MacShape:
         return 2 if self.field else 1
 
     @property
+    def x_width(self) -> int:
+        """Bits of all codes of a step."""
+        return (self.columns if self.pixels else 1) * self.inputs * self.x_bits
+
+    @property
+    def w_width(self) -> int:
+        """Bits of all weights of a step."""
+        return (1 if self.pixels else self.columns) * self.inputs * self.w_bits
+
+    @property
     def factor_bits(self) -> int:
-        """Of what a multiplier takes beside a code: a weight, or two packed ones."""
-        return self.w_bits + (self.field + 1 if self.field else 0)
+        """Of the wider operand of a multiplier: a weight, or two packed ones, or two packed codes."""
+        return (self.x_bits if self.pixels else self.w_bits) + (self.field + 1 if self.field else 0)
+
+    @property
+    def other_bits(self) -> int:
+        """Of its other operand, signed: a code, or the weight of two codes."""
+        return self.w_bits if self.pixels else self.x_bits + (not self.x_signed)
 
     @property
     def packed_terms(self) -> int:
@@ -107,7 +124,8 @@ class MacColumn(wiring.Component):
     enable
         The pipeline moves.
     x, w
-        Operands, `inputs` of each, lowest first; w is signed, and holds the second column after the first.
+        Operands, `inputs` of each, lowest first; w is signed. Of two columns w, or with `pixels` x, holds the second
+        one's after the first one's.
     add, clear
         At the accumulator, `MacShape.sum_latency` cycles after the operands: take this sum; forget the sums before it.
     acc
@@ -117,8 +135,8 @@ class MacColumn(wiring.Component):
     def __init__(self, shape: MacShape) -> None:
         members = {
             "enable": In(1),
-            "x": In(shape.inputs * shape.x_bits),
-            "w": In(shape.columns * shape.inputs * shape.w_bits),
+            "x": In(shape.x_width),
+            "w": In(shape.w_width),
             "acc": Out(shape.columns * shape.acc_bits),
         }
         if shape.accumulate:
@@ -141,26 +159,31 @@ class MacColumn(wiring.Component):
                 m.d.sync += register.eq(Mux(self.clear, 0, register) + total)
         return m
 
+    def _code(self, index: int, column: int = 0) -> Value:
+        code = self.x.word_select(column * self.shape.inputs + index, self.shape.x_bits)
+        return code.as_signed() if self.shape.x_signed else code
+
+    def other(self, index: int) -> Value:
+        """What a multiplier takes beside its `weights`: a code, or the weight of two codes."""
+        return self._weight(index) if self.shape.pixels else self._code(index)
+
     def _operand(self, m: Module, index: int) -> Value:
-        """A code, registered."""
-        shape = self.shape
-        kind = signed(shape.x_bits) if shape.x_signed else shape.x_bits
-        register = Signal(kind, name=f"x{index}", reset_less=True)
+        """The same, registered."""
+        value = self.other(index)
+        register = Signal(value.shape(), name=f"x{index}", reset_less=True)
         with m.If(self.enable):
-            m.d.sync += register.eq(self.x.word_select(index, shape.x_bits))
+            m.d.sync += register.eq(value)
         return register
 
     def _weight(self, index: int, column: int = 0) -> Value:
         return self.w.word_select(column * self.shape.inputs + index, self.shape.w_bits).as_signed()
 
     def partial_sums(self, m: Module, tree: AdderTree, indices: range) -> list[Value]:
-        """What an adder tree is to sum: a code times a weight, or two packed ones, each two enabled cycles later."""
+        """What an adder tree is to sum: `other` times a weight, or two packed weights or codes, two cycles later."""
         return [self._product(m, tree, index) for index in indices]
 
     def _product(self, m: Module, tree: AdderTree, index: int) -> Value:
-        weights = self._weight(index)
-        if self.shape.field:
-            weights = (self._weight(index, 1) << self.shape.field) + weights
+        weights = self._joined(index) if self.shape.field else self._weight(index)
         code, registered = self._operand(m, index), tree.register(weights, f"w{index}")
         product = shifted_sum(code, registered) if self.shape.fabric else code * registered
         return tree.register(product, f"product{index}")
@@ -169,6 +192,14 @@ class MacColumn(wiring.Component):
         """The sum of a single column."""
         tree = AdderTree(m, self.enable, self.shape.acc_bits, self.shape.summing.radix)
         return tree.total(self.partial_sums(m, tree, range(self.shape.inputs)), "sum")
+
+    def _joined(self, index: int) -> Value:
+        """Both columns' weights or codes in one operand; codes without a sign need no adder for that."""
+        part, field = self._code if self.shape.pixels else self._weight, self.shape.field
+        low, high = part(index), part(index, 1)
+        if not low.shape().signed:
+            return Cat(low, C(0, field - len(low)), high, C(0, 1))
+        return (high << field) + low
 
     def _packed_sums(self, m: Module) -> list[Value]:
         """The sums of two columns; one multiplier and one adder tree for both, taken apart once a chunk."""

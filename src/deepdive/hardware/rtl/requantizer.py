@@ -76,7 +76,7 @@ class Rescaling:
 
 
 class RequantizerComponent(wiring.Component):
-    """`lanes` requantizers and the ROM of their constants.
+    """`lanes` requantizers and the ROM of their constants; where a word has those of fewer lanes, they repeat.
 
     Attributes
     ----------
@@ -105,10 +105,11 @@ class RequantizerComponent(wiring.Component):
         if rescaling.right_bits:
             fields.append((rescaling.right - rescaling.least_right, rescaling.right_bits))
         self.widths = [width for _, width in fields]
-        bits = [field_bits(values[:, [lane]], width) for lane in range(output.lanes) for values, width in fields]
+        self.lanes = scales.bias.shape[1]
+        bits = [field_bits(values[:, [lane]], width) for lane in range(self.lanes) for values, width in fields]
         if all((part == part[0]).all() for part in bits):  # one word for all channels: a constant, no ROM
             bits = [part[:1] for part in bits]
-        memory = Memory(name="scales", depth=len(bits[0]), width=output.lanes * sum(self.widths), read_only=True)
+        memory = Memory(name="scales", depth=len(bits[0]), width=self.lanes * sum(self.widths), read_only=True)
         self.image: RomImage = rom_image(f"{name}_scales", memory, bits)
 
     @property
@@ -125,7 +126,7 @@ class RequantizerComponent(wiring.Component):
             m.d.sync += acc.eq(self.acc)
         codes = []
         for lane in range(source.output.lanes):
-            word = constants.word_select(lane, sum(self.widths))
+            word = constants.word_select(lane % self.lanes, sum(self.widths))
             codes.append(self._lane(m, lane, acc.word_select(lane, source.bits), word))
         m.d.comb += self.codes.eq(Cat(codes))
         for step in range(LATENCY):

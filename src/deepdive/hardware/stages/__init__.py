@@ -12,6 +12,7 @@ from deepdive.hardware.stages.depthwise import Depthwise
 from deepdive.hardware.stages.flatten import Flatten
 from deepdive.hardware.stages.fork import Fork
 from deepdive.hardware.stages.pad import Pad
+from deepdive.hardware.stages.pixel_pair import PixelPair
 from deepdive.hardware.stages.pool import GlobalAveragePool
 from deepdive.hardware.stages.repack import Repack
 from deepdive.hardware.stages.shared_block import PointwiseFolding, SharedBlock, SharedFolding
@@ -51,6 +52,7 @@ __all__ = [
     "Fork",
     "GlobalAveragePool",
     "Pad",
+    "PixelPair",
     "PointwiseFolding",
     "Repack",
     "Requantizer",

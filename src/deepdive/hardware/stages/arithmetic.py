@@ -62,6 +62,15 @@ def pair_field(w_bits: int, wide_bits: int = WIDE_BITS) -> int:
     return field if field > 1 and field_terms(field, CODE_BITS, False, w_bits) else 0
 
 
+def pixel_field(x_bits: int, w_bits: int, wide_bits: int = WIDE_BITS) -> int:
+    """Distance of the products of two codes and a weight that share a DSP; 0 where there is no room.
+
+    The codes take the wider operand, ``(x1 << field) + x0``: a bit more than the field and a code together.
+    """
+    field = min(MOST_FIELD_BITS, wide_bits - x_bits - 1)
+    return field if field > 1 and field_terms(field, CODE_BITS, False, w_bits) else 0
+
+
 def fabric_multiplier_luts(x_bits: int, w_bits: int) -> int:
     """LUTs of a multiplier without a DSP: a row of the code for each bit of the weight, added up; fitted."""
     return w_bits * (x_bits + 2) + 5 * max(w_bits - 4, 0)
@@ -93,19 +102,31 @@ class Column:
         """LUTs of two columns that share their multipliers and an adder tree, taken apart once per `terms` products.
 
         Joining two weights is an adder of ``w_bits + 1`` bits: the upper weight, less the lower one's sign. With
-        `cascade` the DSPs join them, and add as far as they can. What a lower sum has borrowed from the upper one is
-        added back: every second time by the carry of another adder.
+        `cascade` the DSPs join them, and add as far as they can.
+        """
+        joins = 0 if cascade else self.inputs * (self.w_bits + 1)
+        return joins + self._packed_luts(field, terms, cascade)
+
+    def pixel_luts(self, field: int, terms: int, *, x_signed: bool, cascade: bool = False) -> float:
+        """The same of two columns that share their weights; codes without a sign are joined by wires alone."""
+        joins = self.inputs * (self.x_bits + 1) if x_signed and not cascade else 0
+        return joins + self._packed_luts(field, terms, cascade)
+
+    def _packed_luts(self, field: int, terms: int, cascade: bool) -> float:
+        """LUTs behind the multipliers of two packed columns.
+
+        What a lower sum has borrowed from the upper one is added back: every second time by the carry of another adder.
         """
         how = self.summing(terms, cascade=cascade)
         most = field + self.acc_bits
         product = min(self.x_bits + field + self.w_bits + 1, most)
         upper = min(product + how.chunk.bit_length() - field, self.acc_bits)
         chain = min(product + (how.chain - 1).bit_length(), most)
-        joins = 0 if cascade else self.inputs * (self.w_bits + 1)
         apart = how.chunks * tree_luts(how.chains, chain, most, how.radix) + how.chunks // 2 * upper
         rest = 2 * tree_luts(how.chunks, field, self.acc_bits, how.radix)
-        return joins + apart + rest + SEPARATION_LUTS
+        return apart + rest + SEPARATION_LUTS
 
-    def waiting(self, terms: int = 0) -> int:
-        """Flip-flops in which operands wait for their turn in a cascade; with `terms` of two packed weights."""
-        return self.summing(terms, cascade=True).waits * (self.x_bits + (2 if terms else 1) * self.w_bits)
+    def waiting(self, terms: int = 0, *, pixels: bool = False) -> int:
+        """Flip-flops in which operands wait for their turn in a cascade; with `terms` they are pairs."""
+        codes, weights = (2, 1) if pixels else (1, 2 if terms else 1)
+        return self.summing(terms, cascade=True).waits * (codes * self.x_bits + weights * self.w_bits)

@@ -7,6 +7,7 @@
 
 #include "deepdive/dense.h"
 #include "deepdive/depthwise.h"
+#include "deepdive/repack.h"
 #include "deepdive/window.h"
 #include "units/body2_rom.h"
 
@@ -65,7 +66,7 @@ struct body2_depthwise_spec {
     static constexpr int weight_bits = 8;
     static constexpr int weights_at = 0;
     static constexpr int scales_at = 0;
-    static constexpr bool fabric = false;
+    static constexpr bool fabric = true;
     static constexpr int parallel = 25;
     static constexpr int order[25] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24};
     static constexpr int acc_bits = 20;
@@ -75,12 +76,20 @@ struct body2_depthwise_spec {
     static constexpr bool half_up = true;
 };
 
-struct body2_pointwise2_spec {
+struct body2_pointwise2_repack0_spec {
     using input = deepdive::beat<ap_uint<8>, 2>;
     using output = deepdive::beat<ap_uint<8>, 4>;
     static constexpr int pixels = 16;
-    static constexpr int groups = 16;
-    static constexpr int least_groups = 16;
+    static constexpr int reads = 16;
+    static constexpr int writes = 16;
+};
+
+struct body2_pointwise2_spec {
+    using input = deepdive::beat<ap_uint<8>, 4>;
+    using output = deepdive::beat<ap_uint<8>, 4>;
+    static constexpr int pixels = 16;
+    static constexpr int groups = 8;
+    static constexpr int least_groups = 8;
     static constexpr int out_groups = 2;
     static constexpr int out_parallel = 8;
     static constexpr int weight_bits = 8;
@@ -120,11 +129,13 @@ void body2_unit(
 #pragma HLS array_reshape variable=body2_pointwise2_scales dim=2 type=complete
 #pragma HLS bind_storage variable=body2_pointwise2_scales type=rom_1p impl=lutram
     hls::stream<deepdive::beat<ap_uint<8>, 2>, 30> body2_pointwise_out_stream("body2_pointwise_out_stream");
-    hls::stream<deepdive::beat<ap_uint<8>, 50>, 50> body2_window_out_stream("body2_window_out_stream");
-    hls::stream<deepdive::beat<ap_uint<8>, 2>, 4> body2_depthwise_out_stream("body2_depthwise_out_stream");
+    hls::stream<deepdive::beat<ap_uint<8>, 50>, 28> body2_window_out_stream("body2_window_out_stream");
+    hls::stream<deepdive::beat<ap_uint<8>, 2>, 35> body2_depthwise_out_stream("body2_depthwise_out_stream");
+    hls::stream<deepdive::beat<ap_uint<8>, 4>, 35> body2_depthwise_out_packed_stream("body2_depthwise_out_packed_stream");
 
     deepdive::dense<body2_pointwise_spec>(input, body2_pointwise_out_stream, body2_pointwise_weights, body2_pointwise_scales, frames);
     deepdive::window<body2_window_spec>(body2_pointwise_out_stream, body2_window_out_stream, frames);
     deepdive::depthwise<body2_depthwise_spec>(body2_window_out_stream, body2_depthwise_out_stream, body2_depthwise_weights, body2_depthwise_scales, frames);
-    deepdive::dense<body2_pointwise2_spec>(body2_depthwise_out_stream, output, body2_pointwise2_weights, body2_pointwise2_scales, frames);
+    deepdive::repack<body2_pointwise2_repack0_spec>(body2_depthwise_out_stream, body2_depthwise_out_packed_stream, frames);
+    deepdive::dense<body2_pointwise2_spec>(body2_depthwise_out_packed_stream, output, body2_pointwise2_weights, body2_pointwise2_scales, frames);
 }

@@ -16,15 +16,12 @@ const deepdive::scale_word head_depthwise_scales[1][8] = {
     {0x3fffd6a4d8f07d, 0x00000788168a73, 0x3ffffce297bdd0, 0x3ffff6fd18b9c0, 0x3ffffb3417b6cb, 0x0000217497be59, 0x3fffff3857c38a, 0x0000019557d85a},
 };
 
-const deepdive::scale_word head_pointwise_scales[8][1] = {
-    {0x000002df17bf64},
-    {0x3fffeae617ea10},
-    {0x3ffffa5a98eb98},
-    {0x0000120e98be0a},
-    {0x00000233d8983c},
-    {0x0000245217ea02},
-    {0x3ffff73b9684e4},
-    {0x0000096bd79c6c},
+const unsigned char head_pointwise_weights[1][64] = {
+    { 16, 16, 46, 62,  6, 61,220, 98,108,164,229,177,123,122, 44,118,118,154,100, 72,137,  7, 20,150, 63, 43,105,  6, 18, 23,177,146, 32,140, 19, 64,242,119, 40,  0, 92, 54, 15,  5,129,209, 19,255,127, 82, 53,206, 11, 76,107, 14,191,170, 20,150, 69,176, 26, 62},
+};
+
+const deepdive::scale_word head_pointwise_scales[1][8] = {
+    {0x000002df17bf64, 0x3fffeae617ea10, 0x3ffffa5a98eb98, 0x0000120e98be0a, 0x00000233d8983c, 0x0000245217ea02, 0x3ffff73b9684e4, 0x0000096bd79c6c},
 };
 
 #endif

@@ -5,7 +5,7 @@
 #include "deepdive/beat.h"
 
 using tail_input = deepdive::beat<ap_uint<8>, 4>;
-using tail_output = deepdive::beat<ap_uint<8>, 16>;
+using tail_output = deepdive::beat<ap_uint<8>, 8>;
 
 // Reads and writes `frames` feature maps, row by row, pixel by pixel, channels innermost.
 void tail_unit(

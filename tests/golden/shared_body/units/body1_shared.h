@@ -30,6 +30,7 @@ struct body1_shared_expand_spec {
     static constexpr int pair_field = 18;
     static constexpr int groups = 2;
     static constexpr int least_groups = 2;
+    static constexpr bool fabric = false;
     static constexpr int weight_bits = 4;
     static constexpr int acc_bits = 14;
 };
@@ -44,6 +45,9 @@ struct body1_shared_window_spec {
     using output = deepdive::beat<ap_uint<8>, 100>;
     static constexpr int kernel_height = 5;
     static constexpr int kernel_width = 5;
+    static constexpr int filter_width = 5;
+    static constexpr int columns = 1;
+    static constexpr int offset = 0;
     static constexpr int groups = 8;
     static constexpr int least_groups = 8;
     static constexpr int row_beats = 64;
@@ -72,6 +76,7 @@ struct body1_shared_project_spec {
     static constexpr int pair_field = 18;
     static constexpr int groups = 8;
     static constexpr int least_groups = 8;
+    static constexpr bool fabric = false;
     static constexpr int weight_bits = 4;
     static constexpr int acc_bits = 16;
 };
@@ -88,14 +93,14 @@ struct body1_shared_add_spec {
 };
 
 struct body1_shared_take_codes_spec {
-    using input = deepdive::beat<ap_uint<8>, 4>;
-    using output = deepdive::beat<ap_uint<8>, 4>;
-    static constexpr int beats = 128;
+    using input = deepdive::beat<ap_uint<8>, 8>;
+    using output = deepdive::beat<ap_uint<8>, 8>;
+    static constexpr int beats = 64;
     static constexpr int offset = 0;
 };
 
 struct body1_shared_take_words_spec {
-    using input = deepdive::beat<ap_uint<8>, 4>;
+    using input = deepdive::beat<ap_uint<8>, 8>;
     using output = deepdive::beat<ap_uint<8>, 4>;
     static constexpr int pixels = 64;
     static constexpr int reads = 2;

@@ -15,6 +15,7 @@ from deepdive.backends.vitis.stages.code import (
 )
 from deepdive.hardware.constants import convolution_scales, depthwise_weights
 from deepdive.hardware.stages import Depthwise
+from deepdive.hardware.stages.pixel_pair import waiting_beats
 from deepdive.qnet import Conv, QNet
 
 
@@ -24,19 +25,35 @@ def _(stage: Depthwise, net: QNet) -> StageCode:
     assert isinstance(node, Conv)
     weights = depthwise_weights(stage, node)
     weight_bits = max(stage.weight_bits, needed_bits(weights))
+    pixels = stage.output.height * stage.output.width
+    sizes = integers(
+        pixels=pixels,
+        groups=stage.input.groups,
+        turns=stage.folded.steps,
+        weight_bits=weight_bits,
+        weights_at=0,
+        scales_at=0,
+    )
+    pair = stage.pixel_pair
+    if pair:
+        first, second = waiting_beats(stage.input.groups)
+        sizes = integers(
+            pairs=pixels // 2,
+            groups=stage.input.groups,
+            weight_bits=weight_bits,
+            kernel_height=pair.kernel[0],
+            kernel_width=pair.kernel[1],
+            step=pair.step,
+            pair_field=stage.pair_field,
+            first_depth=first,
+            second_depth=second,
+        )
     return code_of(
         stage,
-        template="depthwise",
+        template="depthwise_pairs" if pair else "depthwise",
         constants=(
-            *integers(
-                pixels=stage.output.height * stage.output.width,
-                groups=stage.input.groups,
-                turns=stage.folded.steps,
-                weight_bits=weight_bits,
-                weights_at=0,
-                scales_at=0,
-            ),
-            *multipliers(stage),
+            *sizes,
+            *(() if pair else multipliers(stage)),
             *requantization(node.requantize, stage.requantizer, node.output),
         ),
         roms=(
