@@ -1,6 +1,7 @@
 """Compile the zoo's networks (random weights: shapes are what counts) and print a table of what is reached.
 
-Run from the repository: ``PYTHONPATH=src:tests python benchmarks/compile_zoo.py [--board zcu102] [--bits 4 8]``.
+Run from the repository: ``PYTHONPATH=src:tests python benchmarks/compile_zoo.py [--board zcu102] [--bits 4 8]
+[--dsp-instances]``.
 `benchmarks/docs_tables.py` runs it for the tables of the docs.
 """
 
@@ -36,6 +37,7 @@ def main() -> None:
     parser.add_argument("--bits", type=int, nargs="+", default=[4, 8])
     parser.add_argument("--excited", nargs="+", choices=EXCITED, default=[], help="these instead of the others")
     parser.add_argument("--sharing", choices=get_args(SharingMode), default="auto")
+    parser.add_argument("--dsp-instances", action="store_true", help="multipliers are DSPs that sum in cascades")
     given = parser.parse_args()
     print_row(COLUMNS)
     print_row(["---"] * len(COLUMNS))
@@ -45,7 +47,7 @@ def main() -> None:
             for name, net in (excited or headline_networks(bits)).items():
                 start = time.process_time()
                 try:
-                    design = compile_network(net, board=board, sharing=given.sharing)
+                    design = compile_network(net, board=board, sharing=given.sharing, dsp_instances=given.dsp_instances)
                 except CheckFailed as error:
                     print(f"{name} on {board}, {bits} bits: {error}", file=sys.stderr, flush=True)
                     continue

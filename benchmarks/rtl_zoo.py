@@ -130,12 +130,13 @@ def main() -> None:
     parser.add_argument("--frames", type=int, help="default: 3, or three batches of what shared units take at a time")
     parser.add_argument("--jobs", type=int, help="compilers at a time; default: one a core")
     parser.add_argument("--synthesise", action="store_true", help="count primitives instead of simulating")
+    parser.add_argument("--dsp-instances", action="store_true", help="multipliers are DSPs that sum in cascades")
     parser.add_argument("--units", nargs="*", default=[], help="synthesise only these")
     given = parser.parse_args()
     print(SYNTHESIS if given.synthesise else SIMULATION, flush=True)
     for network in given.networks:
         net = shapes_of(network, given.bits)
-        design = compile_network(net, board=given.board)
+        design = compile_network(net, board=given.board, dsp_instances=given.dsp_instances)
         label = f"{title(network)}, W{given.bits}A8, {given.board}"
         if given.synthesise:
             print(f"| {label} |", flush=True)
