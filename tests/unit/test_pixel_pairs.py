@@ -8,14 +8,15 @@ from hypothesis import strategies as st
 
 from deepdive.compiler import options
 from deepdive.compiler.budget import Budget
+from deepdive.compiler.build import with_pairs
 from deepdive.compiler.compile import compile
 from deepdive.compiler.design import Design
-from deepdive.compiler.fifos import input_depth
+from deepdive.compiler.fifos import input_depth, rooms
 from deepdive.compiler.options import NO_FOLDING, Catalogue, Limits
 from deepdive.compiler.partition import partition
 from deepdive.compiler.pipeline import BEHIND, simulate_pipeline
 from deepdive.compiler.plan import Edge, Operation, Way
-from deepdive.compiler.search import NO_ROOM
+from deepdive.compiler.search import NO_ROOM, Choice
 from deepdive.errors import CheckFailed
 from deepdive.hardware.boards import load_board
 from deepdive.hardware.stages import PIPELINE_CYCLES, Depthwise, PixelPair, Stage, Window
@@ -139,6 +140,24 @@ def test_half_of_a_pair_waits() -> None:
     operation = Operation("depthwise", "d", (windows_of(14),), (Edge("y", 7, 14, 12, 8, False),))
     assert input_depth(windows_of(14), 5, NO_ROOM, operation, NO_FOLDING) == 2
     assert input_depth(windows_of(14), 5, NO_ROOM, operation, {"pixel_pair": PixelPair(kernel=(3, 3), step=2)}) == 5
+
+
+def test_a_skip_beside_a_pair_by_hand() -> None:
+    """Expand, 3x3 depthwise and project on an 8x8 map, a beat a pixel; the window looks a pixel further ahead."""
+    operations = [operation for plan in partition(four_block_network()) for operation in plan.operations]
+    add = next(operation for operation in operations if operation.kind == "add")
+    edge = next(edge for operation in operations for edge in operation.outputs if edge.name == "body1_window_out")
+    pair = Way(2, 0, 2)
+    folded = []
+    for operation in operations:
+        taken = tuple(pair if source.name == edge.name else Way(1) for source in operation.inputs)
+        given = tuple(pair if target.name == edge.name else Way(1) for target in operation.outputs)
+        folding = {"kernel": (3, 4), "stride": (1, 2)} if edge in operation.outputs else NO_FOLDING
+        folded.append(with_pairs(operation, Choice(taken, taken, given, folding))[0])
+    lag = 8 + 2
+    # Expand and project keep two pixels, the depthwise stage a pair; a beat in the window's pipeline is a pair.
+    held = 3 * (2 + PIPELINE_CYCLES) + 2 * PIPELINE_CYCLES
+    assert rooms(folded, lambda edge: 1)[add.inputs[0].name].skipped == lag + 1 + held
 
 
 def test_a_board_short_of_dsps_takes_pairs() -> None:

@@ -95,8 +95,8 @@ class Path:
             ahead = (ahead[0] - operation.fields["padding"][0] * stride[0], ahead[1])
         elif operation.kind == "repack":
             kept = 1
-        elif target.width > source.width:  # pixels out of pairs: their last beats leave when the next pair comes in
-            kept, stride = 2, (stride[0], stride[1] * source.width // target.width)
+        elif out_of_pairs(operation):  # a pair's last beats leave when the next pair comes in
+            kept, stride = 2, (stride[0], stride[1] // 2)
         held = self.held + (kept + waits) * stride[0] * stride[1]
         return replace(self, stride=stride, ahead=ahead, held=held, vector=False)
 
@@ -111,6 +111,11 @@ class Path:
         if operation.kind == "repack":
             return math.ceil((max(groups(source), groups(target)) + PIPELINE_CYCLES) / self.groups)
         return (math.ceil(PIPELINE_CYCLES / groups(target)) + 2 * (operation.kind in DENSE)) * self.frame
+
+
+def out_of_pairs(operation: Operation) -> bool:
+    """Whether it takes windows of two pixels each."""
+    return operation.kind == "depthwise" and operation.inputs[0].width < operation.outputs[0].width
 
 
 def input_depth(edge: Edge, groups: int, room: Room, reader: Operation, folding: Mapping[str, Any]) -> int:
@@ -184,8 +189,8 @@ def early_pixels(operations: Sequence[Operation], groups: Groups | None = None) 
             top, left, bottom, right = operation.fields["padding"]
             frame = (top + bottom) * target.width + left + right
             wanted[source.name] = pixels + min(frame, source.height * source.width)
-        if operation.kind == "depthwise" and target.width > source.width:  # pixels out of pairs
-            pixels *= target.width // source.width
+        if out_of_pairs(operation):
+            pixels *= 2
         narrower = operation.kind == "repack" and groups is not None and groups(target) > groups(source)
         if pixels and (narrower or operation.kind in DENSE):
             wanted[source.name] = pixels
