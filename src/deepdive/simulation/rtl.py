@@ -169,7 +169,7 @@ def compile_simulator(
 
 
 def accelerator(design: Design) -> Dut:
-    """The top module with its AXI-Stream ports, a byte a code."""
+    """The top module with its AXI-Stream ports, a byte a code, and memories behind ports as wide as the board's."""
     source, result = (
         stream.model_copy(update={"bits": BYTE}) for stream in (design.units[0].input, design.units[-1].output)
     )
@@ -177,7 +177,11 @@ def accelerator(design: Design) -> Dut:
         TOP,
         (Port.axi("s_axis", source),),
         (Port.axi("m_axis", result),),
-        tuple(MemoryPort.of(memory, "m_axi_") for unit in design.units for memory in unit_memories(unit)),
+        tuple(
+            MemoryPort.of(memory, "m_axi_", port_bits=design.board.memory.port_bits)
+            for unit in design.units
+            for memory in unit_memories(unit)
+        ),
     )
 
 
