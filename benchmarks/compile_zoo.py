@@ -64,7 +64,7 @@ def figures(design: Design) -> list[str]:
         f"{design.frame_interval_cycles:,}",
         f"{run.interval_cycles:,}",
         f"{design.fps:,.0f}",
-        f"{run.latency_cycles / design.clock_mhz / 1e3:.2f}",
+        f"{design.latency_cycles / design.clock_mhz / 1e3:.2f}",
         f"{design.mac_utilization:.0%}",
         f"{used.dsp:,}",
         f"{used.lut:,}",

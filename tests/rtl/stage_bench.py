@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from deepdive.hardware.rtl.memory_ports import external_memories
-from deepdive.hardware.stages import Stage
+from deepdive.hardware.stages import SharedBody, Stage
+from deepdive.hardware.stages.external import WORD_BITS
 from deepdive.simulation.bench import MemoryPort, Run, run_bench
 
 
 def stage_memories(stage: Stage) -> tuple[MemoryPort, ...]:
-    """The memories that a stage alone reaches."""
-    return tuple(MemoryPort.of(memory, alone=True) for memory in external_memories(stage))
+    """The memories that a stage alone reaches, behind ports as wide as its contract says."""
+    bits = WORD_BITS // stage.port_cycles if isinstance(stage, SharedBody) else None
+    return tuple(MemoryPort.of(memory, alone=True, port_bits=bits) for memory in external_memories(stage))
 
 
 def run_beside(program: Path, how: Run, folder: Path) -> None:

@@ -25,12 +25,14 @@ from stage_cases import (
 
 from deepdive.backends.verilog import DSP_FILE
 from deepdive.backends.verilog.emit import emit
+from deepdive.hardware.memory import Memory
 from deepdive.hardware.resources import Resources
 from deepdive.hardware.rtl.dsp_column import mac_column
 from deepdive.hardware.rtl.fifo import StreamFifo
 from deepdive.hardware.rtl.memories import MEMORY_MODULES, memory_module
 from deepdive.hardware.stream import Stream
 from deepdive.qnet import FeatureMap
+from deepdive.simulation.bench import part
 from deepdive.simulation.logic_depth import logic_depth
 from deepdive.simulation.netlist import Module, primitives, read_netlist, resources
 from deepdive.simulation.yosys_flow import map_to_primitives
@@ -106,9 +108,16 @@ FIFOS = {
     f"fifo_{depth}x{lanes * 8}": Stream(name="f", height=1, width=1, channels=lanes, lanes=lanes, bits=8, depth=depth)
     for depth, lanes in ((2, 8), (2, 36), (20, 8), (50, 8), (300, 8), (3000, 4))
 } | {"fifo_ultra": Stream(name="f", height=1, width=1, channels=18, lanes=18, bits=8, depth=4000, ultra=True)}
-MODEL: dict[str, Resources] = {name: case.stage.resources() for name, case in STAGES.items()} | {
-    name: stream.resources for name, stream in FIFOS.items()
+ROMS = {
+    f"rom_{depth}x{width}": Memory(name="rom", depth=depth, width=width, read_only=True, storage="block")
+    for depth, width in ((16_000, 72), (40_000, 72), (64_000, 80))
 }
+"""Larger than most: block RAMs below each other, and what chooses between them."""
+MODEL: dict[str, Resources] = (
+    {name: case.stage.resources() for name, case in STAGES.items()}
+    | {name: stream.resources for name, stream in FIFOS.items()}
+    | {name: memory.resources for name, memory in ROMS.items()}
+)
 
 
 def fill(folder: Path) -> None:
@@ -124,9 +133,23 @@ def fill(folder: Path) -> None:
     for name in MEMORY_MODULES:
         (folder / name).write_text(memory_module(name))
     (folder / DSP_FILE).write_text(memory_module("deepdive_dsp48e2.v"))
+    (folder / "counted_rom.v").write_text(part("synthesis_rom.v").replace("deepdive_rom", "counted_rom"))
+    for name, memory in ROMS.items():
+        (folder / f"{name}.v").write_text(rom_verilog(name, memory))
     instances = "\n".join(f"(* keep *) {name} the_{name}();" for name in MODEL)
     (folder / "top.v").write_text(f"module {TOP};\n{instances}\nendmodule\n")
-    map_to_primitives(folder, [*MEMORY_MODULES, DSP_FILE, *(f"{name}.v" for name in modules), "top.v"], TOP)
+    sources = ["counted_rom", *modules, *ROMS, "top"]
+    map_to_primitives(folder, [*MEMORY_MODULES, DSP_FILE, *(f"{name}.v" for name in sources)], TOP)
+
+
+def rom_verilog(name: str, memory: Memory) -> str:
+    """A module that holds nothing but a ROM in block RAM, as units have it when they are synthesised."""
+    bits = (memory.depth - 1).bit_length()
+    return (
+        f"module {name}(input clk, input enable, input [{bits - 1}:0] address, output [{memory.width - 1}:0] data);\n"
+        f"counted_rom #(.WIDTH({memory.width}), .DEPTH({memory.depth}), .ADDRESS_BITS({bits}))"
+        " rom(.clk(clk), .enable(enable), .address(address), .data(data));\nendmodule\n"
+    )
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from deepdive.compiler import padding
 from deepdive.compiler.compile import compile as compile_network
 from deepdive.compiler.design import Design
 from deepdive.errors import CheckFailed, DeepDiveError
+from deepdive.hardware.rtl.window import PATIENCE
 from deepdive.hardware.stages import Depthwise
 from deepdive.qnet import QNet
 from deepdive.simulation.bench import Run
@@ -77,6 +78,21 @@ def test_one_frame_leaves_without_a_second_one(four_blocks: tuple[QNet, Design, 
     net, design, program = four_blocks
     images = random_codes(net, 1)
     check(net, simulate(program, design, net, images, Run(1)), images)
+
+
+def test_a_window_waits_longer_than_its_writer_pauses(tmp_path: Path) -> None:
+    """`expand` gives two beats in 64 cycles and sets the frame interval; steps ahead of it would hold it up."""
+    net = Separable(8, 8, (4, 64), (Block(64, 2, 5),), features=8, classes=4).build(1)
+    design = compile_network(net, board="zcu102", objective="min-resources", target_fps=2000, sharing="never")
+    writer = next(stage for unit in design.units for stage in unit.stages if stage.name == "body1_pointwise")
+    assert writer.pause_cycles > PATIENCE
+    assert writer.interval_cycles == design.frame_interval_cycles
+    write_project(design, net, tmp_path)
+    program = compile_simulator(tmp_path, design, jobs=1, optimize="-O0")
+    images = random_codes(net, FRAMES)
+    found = simulate(program, design, net, images, Run(FRAMES))
+    check(net, found, images)
+    assert (np.diff(found.frames[:, 1]) == design.frame_interval_cycles).all()
 
 
 def test_a_stream_that_ends_early_is_reported(four_blocks: tuple[QNet, Design, Path]) -> None:

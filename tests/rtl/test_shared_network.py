@@ -14,7 +14,7 @@ from deepdive.hardware.boards import load_board
 from deepdive.qnet import QNet
 from deepdive.simulation.bench import Run
 from deepdive.simulation.compare import compare
-from deepdive.simulation.rtl import compile_simulator, simulate
+from deepdive.simulation.rtl import RtlSimulation, compile_simulator, simulate
 from networks import Block, Numbers, Separable, random_codes
 from rtl.conftest import MakeOnce
 from rtl.test_shared_body import SMALL
@@ -52,3 +52,15 @@ def test_every_unit_equals_the_reference(mixed: tuple[QNet, Design, Path], how: 
         assert (ends[2:] - ends[:-2] <= 2 * design.frame_interval_cycles).all(), np.diff(ends)
         assert found.batch == 2
         assert found.frame_interval_cycles <= design.frame_interval_cycles
+        assert found.latency_cycles <= design.latency_cycles
+
+
+def test_a_first_batch_that_is_not_full_does_not_change_the_interval() -> None:
+    """Batches of 1, 2, 4 and 4 frames, a frame each 10 cycles, and one that is left: a full one lasts 400 cycles."""
+    ends = [
+        first + 10 * frame
+        for first, count in ((50, 1), (400, 2), (700, 4), (1100, 4), (1500, 1))
+        for frame in range(count)
+    ]
+    frames = np.stack([np.arange(len(ends)) * 20, ends], axis=1)
+    assert RtlSimulation({}, frames, {}, batch=4).frame_interval_cycles == 100

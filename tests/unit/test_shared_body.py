@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from deepdive.compiler.loops import loop
 from deepdive.compiler.partition import partition
 from deepdive.compiler.pipeline import scheduled
 from deepdive.compiler.plan import UnitPlan
 from deepdive.compiler.shared import Sharing, shareable, shared_blocks, shared_unit
 from deepdive.errors import UnsupportedLayer
 from deepdive.hardware.stages import PIPELINE_CYCLES, PointwiseFolding, SharedBlock, SharedBody, SharedFolding
+from deepdive.hardware.stages import Window as HardwareWindow
 from deepdive.hardware.stages.shared_body import MEMORY_CYCLES, START_CYCLES
 from deepdive.hardware.stages.shared_chain import chain_cycles
+from deepdive.hardware.stream import Stream
 from deepdive.hardware.units import Unit
 from deepdive.qnet import FeatureMap
 from networks import Block, NetworkBuilder, Numbers, Separable, Window
@@ -261,3 +264,26 @@ def test_drawn_chains_never_stand_still() -> None:
         plans = plan_of(Block(6, expand=int(rng.integers(1, 4)), kernel=int(rng.choice([3, 5]))))
         stage = body(shared_unit("body", plans, Sharing(folding)))
         assert last_cycle(stage, stage.blocks[0], 2) > 2 * max(s.interval_cycles for s in stage.chain(stage.blocks[0]))
+
+
+def test_windows_behind_the_last_pixel_are_those_of_the_loop() -> None:
+    """All windows that frames still owe when their last pixel has been read; of small maps several frames."""
+    frames = 12
+    for height, width, kernel, stride in product(range(1, 7), range(1, 6), (1, 3, 5), ((1, 1), (2, 2), (2, 1))):
+        shape = -(-height // stride[0]), -(-width // stride[1])
+        source, target = (
+            Stream(name="x", height=h, width=w, channels=1, lanes=1, bits=8, taps=taps)
+            for h, w, taps in ((height, width, 1), (*shape, kernel**2))
+        )
+        window = HardwareWindow(
+            name="window",
+            input=source,
+            output=target,
+            kernel=(kernel, kernel),
+            stride=stride,
+            padding=(kernel // 2,) * 4,
+            zero_point=(0,),
+        )
+        one = loop(window)
+        given = np.concatenate([one.writes + frame * one.steps for frame in range(frames)])
+        assert window.tail_windows == (given > one.reads[0][-1] + (frames - 1) * one.steps).sum()

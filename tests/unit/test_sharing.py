@@ -172,7 +172,8 @@ def test_a_design_is_as_fast_as_its_simulation(sharing: str) -> None:
         assert shared_blocks_of(design)
         run = simulate_pipeline(design.units)
         assert run.interval_cycles == design.frame_interval_cycles
-        assert run.latency_cycles == design.latency_cycles > 2 * design.frame_interval_cycles
+        # The first frame waits for its batch and for one phase; at an even pace it would wait for two.
+        assert design.frame_interval_cycles < design.latency_cycles < run.frame_ends[0]
 
 
 def test_always_shares_all_that_can_be_shared() -> None:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from deepdive.compiler.pipeline import simulate_latency
+from deepdive.compiler.latency import simulate_latency
 from deepdive.errors import DeepDiveError
 from deepdive.files import write_text
 from deepdive.hardware.boards import Board
@@ -68,7 +68,7 @@ class Design(BaseModel):
 
     @cached_property
     def latency_cycles(self) -> int:
-        """Clock cycles from a frame's first input beat to its last output beat, others following; simulated."""
+        """Clock cycles from the first frame's first input beat to its last output beat, others following; simulated."""
         return simulate_latency(self.units)
 
     @property

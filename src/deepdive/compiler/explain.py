@@ -147,6 +147,6 @@ def explain(net: QNet, design: Design, budget: Budget) -> Explanation:
         loads={TITLES[kind]: used[kind] / limits[kind] for kind in used if limits[kind]},
         needed=needed,
         interval_cycles=pipeline.interval_cycles,
-        latency_cycles=pipeline.latency_cycles,
+        latency_cycles=design.latency_cycles,
         blocked=tuple(blocked[:3]),
     )

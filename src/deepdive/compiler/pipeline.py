@@ -14,7 +14,7 @@ read vectors (one pixel), which the C++ asks to flush. Images come without a pau
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,11 +71,6 @@ class Pipeline:
     stages: tuple[StageActivity, ...]
     peak: dict[str, int]
 
-    @property
-    def latency_cycles(self) -> int:
-        """Of the first frame, from its first beat in, others following."""
-        return self.frame_ends[0]
-
 
 def simulate_pipeline(units: Sequence[Unit], *, frames: int = 4, pipeline: int = PIPELINE_CYCLES) -> Pipeline:
     """Run some frames through finished units.
@@ -107,28 +102,18 @@ def simulate_pipeline(units: Sequence[Unit], *, frames: int = 4, pipeline: int =
     )
 
 
-def simulate_latency(units: Sequence[Unit]) -> int:
-    """Clock cycles from a frame's first beat in to its last beat out, of the first frame; others follow it.
-
-    Raises
-    ------
-    CheckFailed
-        When the FIFOs are too shallow and nothing moves any more.
-    """
-    nodes, times = scheduled(units, 1 + behind(units), PIPELINE_CYCLES)
-    return int(times.ends(nodes[-1].stage.outputs[0])[0])
-
-
 def behind(units: Sequence[Unit]) -> int:
     """Frames that must follow one, so that it meets what it meets in steady state: those in shared bodies, too."""
     return BEHIND + sum(2 * stage.batch for unit in units for stage in unit.stages if isinstance(stage, SharedBody))
 
 
-def scheduled(units: Sequence[Unit], frames: int, pipeline: int) -> tuple[list[Node], Times]:
-    """Stages, and the cycle of every beat of `frames` frames."""
+def scheduled(
+    units: Sequence[Unit], frames: int, pipeline: int, node: Callable[[Stage, Times, int, int], Node] | None = None
+) -> tuple[list[Node], Times]:
+    """Stages, each at work as `node` makes it (by default a `Node`), and the cycle of every beat of `frames` frames."""
     stages = [stage for unit in units for stage in unit.stages]
     times = Times(stages, frames)
-    nodes = [Node(stage, times, frames, pipeline) for stage in stages]
+    nodes = [(node or Node)(stage, times, frames, pipeline) for stage in stages]
     # In every cycle before the end at least one stage moves, or none ever will again.
     most = sum(frames * node.steps + int(node.loop.writes[-1]) + pipeline for node in nodes)
     # Most pipelines settle in a few sweeps over all of them; where a beat pushes the next, stages far behind had better

@@ -117,6 +117,7 @@ class Flow:
     def __init__(self, frames: int, beats: np.ndarray) -> None:
         self.frames, self.beats = frames, beats
         self.first, self.last = np.zeros(len(beats)), (frames * beats).astype(float)
+        self.tail, self.tail_from = 0, np.zeros(len(beats))
 
     def through(
         self,
@@ -126,18 +127,32 @@ class Flow:
         fill: np.ndarray | int = 1,
         drain: np.ndarray | int = 0,
         gathers: np.ndarray | int = 0,
+        pixels: int = 1,
     ) -> None:
-        """One stage further, to a stream of so many beats; `gathers` are beats that must be there before it begins."""
+        """One stage further, to a stream of so many beats; `gathers` are beats that must be there before it begins.
+
+        The windows of the tail are so many of its `pixels`.
+        """
         pace = (self.last - self.first) / np.maximum(self.frames * self.beats - 1, 1)
         began = self.first + gathers * np.maximum(pace - 1, 0)
         self.first = began + (fill - 1) * pace + PIPELINE_CYCLES
-        self.last = np.maximum(self.last + drain, began + self.frames * interval) + PIPELINE_CYCLES
+        behind = self.tail_from + self.tail * interval / pixels if self.tail else np.zeros(len(self.beats))
+        self.last = np.maximum(np.maximum(self.last, behind) + drain, began + self.frames * interval) + PIPELINE_CYCLES
+        self.tail_from = self.tail_from + PIPELINE_CYCLES
         self.beats = beats
 
-    def look_up(self, part: str, shared: Common) -> None:
+    def look_up(self, part: str, shared: Common, pixels: int) -> None:
         """The table behind a part, if the body has one there."""
         if part in shared.tables:
-            self.through(self.beats, self.beats)
+            self.through(self.beats, self.beats, pixels=pixels)
+
+    def windows(self, one: Window, steps: np.ndarray, beats: np.ndarray) -> None:
+        """Through a window, in so many steps, to so many beats; `one` is a channel wide."""
+        groups = beats // (one.output.height * one.output.width)
+        came, fill = self.last, np.minimum(one.lag_pixels * groups + 1, self.frames * self.beats)
+        self.through(steps, beats, fill=fill, drain=one.drain_cycles * groups)
+        self.tail = one.tail_windows if one.tail_windows < self.frames * one.output.beats else 0
+        self.tail_from = came + PIPELINE_CYCLES
 
     def repack(
         self, pixels: int, channels: tuple[np.ndarray, np.ndarray], lanes: tuple[np.ndarray, np.ndarray]
@@ -145,7 +160,7 @@ class Flow:
         """To other lanes, and another padding; returns which foldings cannot: lanes that do not divide each other."""
         steps = np.maximum(*channels) // np.minimum(*lanes)
         fill, drain = np.maximum(1, lanes[1] // lanes[0]), np.maximum(1, lanes[0] // lanes[1]) - 1
-        self.through(pixels * steps, pixels * channels[1] // lanes[1], fill=fill, drain=drain)
+        self.through(pixels * steps, pixels * channels[1] // lanes[1], fill=fill, drain=drain, pixels=pixels)
         return np.asarray((np.maximum(*lanes) % np.minimum(*lanes)) > 0)
 
     def pointwise(self, pixels: int, channels: tuple[np.ndarray, np.ndarray], how: Pointwises) -> np.ndarray:
@@ -157,6 +172,7 @@ class Flow:
             fill=groups,
             drain=groups * (turns - 1) + how.out_parallel // how.lanes - 1,
             gathers=np.where(turns > 1, groups - 1, 0),
+            pixels=pixels,
         )
         return np.asarray(groups * how.lanes < how.out_parallel)
 
@@ -190,37 +206,36 @@ def chain(block: SharedBlock, foldings: Foldings, shared: Common, frames: int) -
     if block.expand:
         bad |= flow.repack(pixels, (channels, channels), (lanes, foldings.expand.in_lanes))
         bad |= flow.pointwise(pixels, (channels, inner), foldings.expand)
-        flow.look_up("expand", shared)
+        flow.look_up("expand", shared, pixels)
         channels, lanes = inner, foldings.expand.lanes
     bad |= flow.repack(pixels, (channels, inner), (lanes, middle))
     channels, lanes = inner, middle
     if block.depthwise:
         one = window(block, shared.kernel)
         steps, groups = one.interval_cycles, inner // middle
-        fill = np.minimum(one.lag_pixels * groups + 1, frames * pixels * groups)
-        flow.through(steps * groups, given * groups, fill=fill, drain=one.drain_cycles * groups)
+        flow.windows(one, steps * groups, given * groups)
         turns = tap_steps(block, shared, foldings.taps)
         standing = (turns - 1) * given + np.where(turns > 1, steps, given)
-        flow.through(standing * groups, given * groups, drain=turns - 1)
-        flow.look_up("depthwise", shared)
+        flow.through(standing * groups, given * groups, drain=turns - 1, pixels=given)
+        flow.look_up("depthwise", shared, given)
     if block.pool:
         groups = inner // middle
-        flow.through(given * groups, groups, fill=given * groups - groups + 1)
-        given = 1
+        flow.through(given * groups, groups, fill=given * groups - groups + 1, pixels=given)
+        given, flow.tail = 1, 0
     if block.scale:
         factors = Flow(frames, factor_words(block, foldings))
         bad |= factors.repack(1, (up(block.middle, foldings.outer), inner), (memory, middle))
         flow.first, flow.last = np.maximum(flow.first, factors.first), np.maximum(flow.last, factors.last)
-        flow.through(flow.beats, flow.beats)
+        flow.through(flow.beats, flow.beats, pixels=given)
     outer = up(block.output[2], foldings.outer)
     if block.project:
         bad |= flow.repack(given, (inner, inner), (lanes, foldings.project.in_lanes))
         bad |= flow.pointwise(given, (inner, outer), foldings.project)
-        flow.look_up("project", shared)
+        flow.look_up("project", shared, given)
         channels, lanes = outer, foldings.project.lanes
     bad |= flow.repack(given, (channels, outer), (lanes, memory))
     if block.add:
-        flow.through(flow.beats, flow.beats)
+        flow.through(flow.beats, flow.beats, pixels=given)
     return np.where(bad, np.inf, np.rint(flow.last))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -78,6 +79,8 @@ class MemoryPort:
         Inputs of the module that are 0: where the memory begins.
     faulty
         Words from this one on are answered with an error; None for none.
+    pace
+        Clock cycles in which a master moves a word.
     """
 
     name: str
@@ -87,13 +90,20 @@ class MemoryPort:
     writes: bool
     tied: tuple[str, ...] = ()
     faulty: int | None = None
+    pace: int = 1
 
     @classmethod
-    def of(cls, memory: ExternalMemory, prefix: str = "", *, alone: bool = False) -> MemoryPort:
-        """A stage's memory; its masters' ports begin with `prefix`. One that stands `alone` begins at address 0."""
+    def of(
+        cls, memory: ExternalMemory, prefix: str = "", *, alone: bool = False, port_bits: int | None = None
+    ) -> MemoryPort:
+        """A stage's memory; its masters' ports begin with `prefix`. One that stands `alone` begins at address 0.
+
+        Words that are wider than the board's `port_bits` take several clock cycles; None: a word a cycle.
+        """
+        pace = max(1, math.ceil(8 * memory.word_bytes / port_bits)) if port_bits else 1
         masters = tuple(f"{prefix}{master}_" for master in memory.masters)
         tied = (memory.base,) if alone else ()
-        return cls(memory.name, masters, memory.word_bytes, memory.words, memory.writes, tied)
+        return cls(memory.name, masters, memory.word_bytes, memory.words, memory.writes, tied, pace=pace)
 
     def widths(self) -> dict[str, int]:
         """Bits of each signal of a master."""
@@ -229,6 +239,7 @@ def memory_verilog(dut: str, memory: MemoryPort, number: int) -> tuple[list[str]
     faulty = "" if memory.faulty is None else f".FAULTY({memory.faulty}), "
     parameters = (
         f".PORTS({count}), .BYTES({memory.word_bytes}), .DEPTH({memory.words}), .ADDRESS_BITS({ADDRESS_BITS}), "
+        f".PACE({memory.pace}), "
         f'{faulty}{file}.NAME("{name}"), .ID({number})'
     )
     lines.append(f"axi_memory #({parameters}) memory_{dut}_{memory.name} ({', '.join(ports)});")

@@ -84,14 +84,18 @@ class RtlSimulation:
 
     @property
     def frame_interval_cycles(self) -> int:
-        """Clock cycles a frame between the ends of the last two batches, at the slower end of the design.
+        """Clock cycles a frame between the ends of two batches, at the slower end of the design.
 
         While the pipeline fills, it takes frames faster than it gives them; at the end, when nothing follows, it gives
-        them faster than it took them. Of a single batch it is the clock cycles of the whole run, a frame.
+        them faster than it took them. Of single frames the last two count. The first batch of a shared unit, and with
+        it the last one, may be smaller than the others: of batches it is the median of what lies between each frame and
+        the one a batch later. Of a single batch it is the clock cycles of the whole run, a frame.
         """
         if len(self.frames) <= self.batch:
             return math.ceil((self.frames[-1, 1] - self.frames[0, 0]) / len(self.frames))
-        return math.ceil((self.frames[-1] - self.frames[-1 - self.batch]).max() / self.batch)
+        apart = (self.frames[self.batch :] - self.frames[: -self.batch]).max(axis=1)
+        middle = apart[-1] if self.batch == 1 else np.sort(apart)[len(apart) // 2]
+        return math.ceil(middle / self.batch)
 
     @property
     def longest_stalls(self) -> list[tuple[int, str, str]]:
@@ -169,7 +173,7 @@ def compile_simulator(
 
 
 def accelerator(design: Design) -> Dut:
-    """The top module with its AXI-Stream ports, a byte a code."""
+    """The top module with its AXI-Stream ports, a byte a code, and memories behind ports as wide as the board's."""
     source, result = (
         stream.model_copy(update={"bits": BYTE}) for stream in (design.units[0].input, design.units[-1].output)
     )
@@ -177,7 +181,11 @@ def accelerator(design: Design) -> Dut:
         TOP,
         (Port.axi("s_axis", source),),
         (Port.axi("m_axis", result),),
-        tuple(MemoryPort.of(memory, "m_axi_") for unit in design.units for memory in unit_memories(unit)),
+        tuple(
+            MemoryPort.of(memory, "m_axi_", port_bits=design.board.memory.port_bits)
+            for unit in design.units
+            for memory in unit_memories(unit)
+        ),
     )
 
 

@@ -38,7 +38,8 @@ def write_project(design: Design, net: QNet, folder: Path) -> None:
     DeepDiveError
         Naming a stage that has no RTL, or a column that is too wide for the DSP.
     """
-    units = {unit.name: UnitComponent(unit, net) for unit in design.units}
+    writers = {stream.name: stage for unit in design.units for stage in unit.stages for stream in stage.outputs}
+    units = {unit.name: UnitComponent(unit, net, writers) for unit in design.units}
     columns = sorted({shape for unit in units.values() for shape in unit.columns}, key=lambda shape: shape.name)
     kind = dsp_kind(design.board.part)
     modules: dict[str, Elaboratable] = {shape.name: mac_column(shape, kind) for shape in columns}

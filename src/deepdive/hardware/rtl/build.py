@@ -41,8 +41,10 @@ from deepdive.hardware.stages.window_pool import WindowPool
 from deepdive.qnet import Add, AvgPool, Conv, GlobalAvgPool, Linear, QNet, ops
 
 
-def stage_component(stage: Stage, net: QNet) -> StageComponent:
+def stage_component(stage: Stage, net: QNet, pause: int = 0) -> StageComponent:
     """The RTL of `stage`, its constants taken from the node of `net` that it names.
+
+    Between two frames its input may pause for `pause` clock cycles, though the next frame is on its way.
 
     Raises
     ------
@@ -50,7 +52,7 @@ def stage_component(stage: Stage, net: QNet) -> StageComponent:
         When there is no RTL for the stage, or its node is of another kind.
     """
     if isinstance(stage, Window):
-        return WindowComponent(stage)
+        return WindowComponent(stage, pause)
     if isinstance(stage, Fork):
         return ForkComponent(stage)
     if isinstance(stage, Concat):

@@ -119,7 +119,8 @@ class SharedDatapath(wiring.Component):
             elif isinstance(first, Repack):
                 parts[name] = RepackComponent(first)
             elif isinstance(first, Window):
-                parts[name] = SharedWindow(first, filled(stages, lambda stage: self._window(stage, net)))
+                pause = max((stage.pause_cycles for stage in self._stages("expand") if stage), default=0)
+                parts[name] = SharedWindow(first, filled(stages, lambda stage: self._window(stage, net)), pause)
             elif isinstance(first, Table):
                 parts[name] = SharedTable(first, self._rows(name), self.body, net)
             elif isinstance(first, GlobalAveragePool):

@@ -26,9 +26,9 @@ class SharedWindow(WindowComponent):
         All of the frames that came has been read.
     """
 
-    def __init__(self, stage: Window, numbers: Limits) -> None:
+    def __init__(self, stage: Window, numbers: Limits, pause: int) -> None:
         StageComponent.__init__(self, stage, numbers, {"rest": In(1), "between_frames": Out(1)})
-        self._configure(stage)
+        self._configure(stage, pause)
 
     def _runs(self) -> Value:
         """The steps ahead of the block before must not go on with the numbers of the next one."""

@@ -17,8 +17,8 @@ from deepdive.hardware.rtl.memories import RamPorts, add_ram
 from deepdive.hardware.stages.window import Window
 
 PATIENCE = 32
-"""Cycles that a window waits for the next frame before it goes on without: longer than the beats of most designs
-lie apart, and little beside what a frame that really is the last one takes."""
+"""Cycles that a window waits for the next frame, beyond the pause of the stage that writes its input, before it goes on
+without: what is in between may come a little late; little beside what a frame that really is the last one takes."""
 
 
 @dataclass(frozen=True)
@@ -67,15 +67,16 @@ class WindowComponent(StageComponent):
     *ahead* of the input: they read lines and columns but write no line, so that the real steps, once they come, find
     the lines as they were; those give no window a second time. An excursion lasts at least `settle` pixels, after
     which the real steps have refilled the columns that a later window needs. That time is lost where the next frame
-    was only a few cycles away, so an excursion begins after `PATIENCE` cycles without a beat.
+    was only a few cycles away, so an excursion begins after `PATIENCE` cycles without a beat, and as many more as the
+    stage that writes the input pauses (`pause`, clock cycles).
     """
 
-    def __init__(self, stage: Window) -> None:
+    def __init__(self, stage: Window, pause: int = 0) -> None:
         super().__init__(stage, Limits([window_limits(stage)]))
-        self._configure(stage)
+        self._configure(stage, pause)
 
-    def _configure(self, stage: Window) -> None:
-        self.stage = stage
+    def _configure(self, stage: Window, pause: int) -> None:
+        self.stage, self.patience = stage, PATIENCE + pause
         most = self.numbers.most
         self.groups, self.raster_rows, self.raster_columns, self.line = (
             most(name) + 1 for name in ("last_group", "last_row", "last_column", "last_in_line")
@@ -179,8 +180,8 @@ class WindowComponent(StageComponent):
 
     def _late(self, m: Module, advance: Value) -> Value:
         """Whether no beat has come for so long that the next frame is not to be waited for."""
-        idle = counter(PATIENCE + 1, "idle")
-        late = idle == PATIENCE
+        idle = counter(self.patience + 1, "idle")
+        late = idle == self.patience
         with m.If(self.input0.valid):
             m.d.sync += idle.eq(0)
         with m.Elif(advance & ~late):

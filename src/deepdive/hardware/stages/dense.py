@@ -86,6 +86,11 @@ class Dense(Pipe):
         return self.input.groups * (self.out_groups - 1) + self.out_parallel // self.output.lanes - 1
 
     @property
+    def pause_cycles(self) -> int:
+        """A turn's sums come in a row; the next ones when they are summed up."""
+        return self.input.groups - (0 if self.drains else self.out_parallel // self.output.lanes)
+
+    @property
     def macs(self) -> int:
         weights = self.input.taps * self.input.map_channels * self.output.map_channels
         return self.output.height * self.output.width * weights // self.conv_groups

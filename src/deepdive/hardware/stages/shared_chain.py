@@ -301,6 +301,9 @@ def chain_cycles(chain: Sequence[Stage], frames: int) -> int:
     `drain_cycles`, but comes no earlier than its own loops allow: those of a dense stage that takes several turns over
     a pixel begin when all of the first one is there. Every stage adds the latency of its pipeline. While a depthwise
     layer takes several steps over a beat, the window in front of it stands still. Factors come in front of the map.
+
+    Once the last beat has come, a window gives all that it still owes in a row (`tail_windows`): however far a stage
+    behind it has got by then, so many pixels are still before it. On small maps they are most of a frame, or several.
     """
     source, factors = chain[0].inputs[0], factors_of(chain)
     ahead = frames * factors.beats if factors else 0
@@ -309,6 +312,7 @@ def chain_cycles(chain: Sequence[Stage], frames: int) -> int:
         times[factors.name] = 0.0, float(ahead)
     last = 0.0
     raster = 0
+    tail, tail_from = 0, 0.0
     for stage in chain:
         steps = stage.interval_cycles
         if isinstance(stage, Window):
@@ -325,7 +329,16 @@ def chain_cycles(chain: Sequence[Stage], frames: int) -> int:
             # On a small map a window looks ahead further than a frame, into the ones that follow.
             fill = min(stage.lag_pixels * stage.input.groups + 1, frames * stage.input.beats)
         first_out = first_in + (fill - 1) * pace + PIPELINE_CYCLES
-        last = max(last_in + stage.drain_cycles, first_in + frames * steps) + PIPELINE_CYCLES
+        pools = isinstance(stage, GlobalAveragePool)
+        counted = stage.inputs[0] if pools else stage.outputs[0]
+        aside = stage.inputs[0] == factors
+        behind = tail_from + tail * steps / (counted.height * counted.width) if tail and not aside else 0
+        last = max(max(last_in, behind) + stage.drain_cycles, first_in + frames * steps) + PIPELINE_CYCLES
+        if isinstance(stage, Window):
+            # If it owes all of them, the stages behind begin only now, and the first beat's time says it.
+            tail, tail_from = stage.tail_windows, last_in
+            tail = tail if tail < frames * counted.height * counted.width else 0
+        tail, tail_from = 0 if pools else tail, tail_from + (0 if aside else PIPELINE_CYCLES)
         for stream in stage.outputs:
             times[stream.name] = (first_out, last)
     return round(last)

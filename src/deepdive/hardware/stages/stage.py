@@ -64,6 +64,11 @@ class Stage(BaseModel):
         return 0
 
     @property
+    def pause_cycles(self) -> int:
+        """Clock cycles without an output beat between two frames that come back to back: those of the stage itself."""
+        return 0
+
+    @property
     def macs(self) -> int:
         """Multiply-accumulates a frame that the network asks for."""
         return 0

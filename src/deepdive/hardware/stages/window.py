@@ -119,6 +119,19 @@ class Window(Pipe):
         return max(beyond, 0) * self.input.groups
 
     @property
+    def tail_windows(self) -> int:
+        """Windows that are given after the last of many frames' pixels has come; on a small map of several frames."""
+        rows, columns = max(self.input.height, self.raster[0]), self.row_pixels
+        last = (self.input.height - 1) * columns + self.input.width - 1
+        frames, steps = divmod(rows * columns - 1 - last + self.lag_pixels, rows * columns)
+        # Those of the last so many steps of the raster: whole rows of windows, and a part of the one before them.
+        row, column = divmod(rows * columns - steps, columns)
+        after = self.output.width - min(-(-column // self.stride[1]), self.output.width)
+        whole = self.output.height - min(row // self.stride[0] + 1, self.output.height)
+        part = after if row % self.stride[0] == 0 and row // self.stride[0] < self.output.height else 0
+        return frames * self.output.height * self.output.width + whole * self.output.width + part
+
+    @property
     def memories(self) -> tuple[Memory, ...]:
         """Lines and columns, each one memory whose word is read, shifted and written back in one step.
 

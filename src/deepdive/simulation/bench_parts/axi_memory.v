@@ -3,6 +3,8 @@
 // Violations: a burst that is no INCR burst of full words, crosses a 4 KB boundary or leaves the memory; a request or data
 // withdrawn or changed before it was taken; a last mark in the wrong place; a byte left out of a write.
 //
+// A master moves a word of data every PACE clock cycles at most, in each direction: what a narrower port of the board does.
+//
 // Words from FAULTY on are answered with SLVERR, though they are read and written all the same.
 module axi_memory #(
     parameter PORTS = 1,
@@ -13,6 +15,7 @@ module axi_memory #(
     parameter FILE = "",
     parameter NAME = "",
     parameter ID = 1,
+    parameter PACE = 1,
     parameter LATENCY = 32  // clock cycles of a request at least; up to as many more at random
 ) (
     input wire clk,
@@ -81,6 +84,8 @@ module axi_memory #(
             longint unsigned b_begin [0:QUEUE-1];
             reg b_fails [0:QUEUE-1];
             reg aw_fails;
+            // When the next word may move.
+            longint unsigned r_next, w_next;
             integer ar_head, ar_tail, aw_head, aw_tail, b_head, b_tail;
             reg [A+12:0] ar_offered, aw_offered;
             reg [W:0] w_offered;
@@ -92,6 +97,7 @@ module axi_memory #(
                 written[p] = 0;
                 random = 1;
                 {ar_waits, aw_waits, w_waits, aw_fails} = 0;
+                {r_next, w_next} = 0;
                 arready[p] = 0;
                 awready[p] = 0;
                 wready[p] = 0;
@@ -127,8 +133,9 @@ module axi_memory #(
                     if (rvalid[p] && rready[p]) read[p] = read[p] + 1;
                     if (!rvalid[p] || rready[p]) begin
                         rvalid[p] <= 0;
-                        if (ar_head != ar_tail && cycle >= ar_begin[ar_head % QUEUE] && random[15:8] >= pause) begin
+                        if (ar_head != ar_tail && cycle >= ar_begin[ar_head % QUEUE] && cycle >= r_next && random[15:8] >= pause) begin
                             rvalid[p] <= 1;
+                            r_next = cycle + PACE;
                             rdata[p*W+:W] <= words[ar_at[ar_head % QUEUE] % DEPTH];
                             rresp[p*2+:2] <= ar_at[ar_head % QUEUE] >= FAULTY ? 2 : 0;
                             rlast[p] <= ar_left[ar_head % QUEUE] == 1;
@@ -139,6 +146,7 @@ module axi_memory #(
                     end
 
                     if (wvalid[p] && wready[p]) begin
+                        w_next = cycle + PACE;
                         if (aw_head == aw_tail || !(&wstrb[p*BYTES+:BYTES])) broken[p] = broken[p] + 1;
                         else begin
                             if (wlast[p] != (aw_left[aw_head % QUEUE] == 1)) broken[p] = broken[p] + 1;
@@ -169,7 +177,7 @@ module axi_memory #(
                     end
                     arready[p] <= ar_tail - ar_head < QUEUE - 2 && random[7:0] >= pause;
                     awready[p] <= b_tail - b_head + aw_tail - aw_head < QUEUE - 2 && random[23:16] >= pause;
-                    wready[p] <= aw_head != aw_tail && random[31:24] >= pause;
+                    wready[p] <= aw_head != aw_tail && cycle + 1 >= w_next && random[31:24] >= pause;
                 end
             end
         end
