@@ -126,9 +126,9 @@ class Window(Pipe):
         frames, steps = divmod(rows * columns - 1 - last + self.lag_pixels, rows * columns)
         # Those of the last so many steps of the raster: whole rows of windows, and a part of the one before them.
         row, column = divmod(rows * columns - steps, columns)
-        after = self.output.width - min(-(-column // self.stride[1]), self.output.width)
-        whole = self.output.height - min(row // self.stride[0] + 1, self.output.height)
-        part = after if row % self.stride[0] == 0 and row // self.stride[0] < self.output.height else 0
+        after = self.output.width - min(-(-column // self.grid.stride[1]), self.output.width)
+        whole = self.output.height - min(row // self.grid.stride[0] + 1, self.output.height)
+        part = after if row % self.grid.stride[0] == 0 and row // self.grid.stride[0] < self.output.height else 0
         return frames * self.output.height * self.output.width + whole * self.output.width + part
 
     @property
