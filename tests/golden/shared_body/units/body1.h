@@ -5,7 +5,7 @@
 #include "deepdive/beat.h"
 #include "deepdive/external_weights.h"
 
-using body1_input = deepdive::beat<ap_uint<8>, 4>;
+using body1_input = deepdive::beat<ap_uint<8>, 8>;
 using body1_output = deepdive::beat<ap_uint<8>, 4>;
 
 // Reads and writes `frames` feature maps, row by row, pixel by pixel, channels innermost.

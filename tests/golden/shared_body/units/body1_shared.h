@@ -88,14 +88,14 @@ struct body1_shared_add_spec {
 };
 
 struct body1_shared_take_codes_spec {
-    using input = deepdive::beat<ap_uint<8>, 4>;
-    using output = deepdive::beat<ap_uint<8>, 4>;
-    static constexpr int beats = 128;
+    using input = deepdive::beat<ap_uint<8>, 8>;
+    using output = deepdive::beat<ap_uint<8>, 8>;
+    static constexpr int beats = 64;
     static constexpr int offset = 0;
 };
 
 struct body1_shared_take_words_spec {
-    using input = deepdive::beat<ap_uint<8>, 4>;
+    using input = deepdive::beat<ap_uint<8>, 8>;
     using output = deepdive::beat<ap_uint<8>, 4>;
     static constexpr int pixels = 64;
     static constexpr int reads = 2;
