@@ -19,6 +19,7 @@ from deepdive.compiler.design import Design
 from deepdive.compiler.shared import Sharing
 from deepdive.hardware.boards import load_board
 from deepdive.hardware.rtl.status import MAGIC
+from deepdive.hardware.stages import Dense
 from deepdive.qnet import QNet
 from networks import Block, Separable
 from rtl.test_shared_body import SMALL
@@ -92,12 +93,15 @@ def host(tmp_path: Path, design: Design, net: QNet, request: pytest.FixtureReque
     return Host(tmp_path, design, net, request.param)
 
 
-def test_memories_are_given_before_the_first_frame(host: Host, net: QNet) -> None:
+def test_memories_are_given_before_the_first_frame(host: Host, design: Design, net: QNet) -> None:
     """Weights and maps on pages of their own, whatever the allocator gives; errors of earlier runs are cleared."""
     done = host.run("-o", "codes.npy")
     assert (done.returncode, done.stderr) == (0, "power not measured: there is no INA226 sensor\n")
     sizes = host.accelerator["memories"]
-    stages = (STAGE, "tail_pointwise", "classifier_linear")
+    dense = [stage for unit in design.units for stage in unit.stages if isinstance(stage, Dense)]
+    streamed = [stage.name for stage in dense if stage.weights == "external"]
+    assert streamed
+    stages = (STAGE, *streamed)
     files = {name: np.fromfile(host.folder / "weights" / f"{name}_weights.bin", dtype=np.uint8) for name in stages}
     assert json.loads((host.folder / "board.log").read_text()) == {
         **{f"{name}_weights_base": [0, len(data), int(data.sum())] for name, data in files.items()},

@@ -1,5 +1,5 @@
 // Test bench of the unit body2 alone, for the vendor's C and RTL simulation: exit code 1 when a code differs.
-// Arguments: frames, file of input codes, file of expected codes, weights of body2_pointwise, weights of body2_pointwise2.
+// Arguments: frames, file of input codes, file of expected codes, weights of body2_pointwise.
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
@@ -36,7 +36,7 @@ std::vector<deepdive::memory_word> read_memory(const char* path) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    if (argc != 6) {
+    if (argc != 5) {
         std::fprintf(stderr, "want frames, input, expected, weights\n");
         return 2;
     }
@@ -49,7 +49,6 @@ int main(int argc, char** argv) {
         return 2;
     }
     const std::vector<deepdive::memory_word> body2_pointwise = read_memory(argv[4]);
-    const std::vector<deepdive::memory_word> body2_pointwise2 = read_memory(argv[5]);
     hls::stream<body2_input> input("input");
     hls::stream<body2_output> output("output");
     for (std::size_t at = 0; at < codes.size(); at += body2_input::size) {
@@ -59,7 +58,7 @@ int main(int argc, char** argv) {
         }
         input.write(beat);
     }
-    body2_unit(input, output, body2_pointwise.data(), body2_pointwise2.data(), frames);
+    body2_unit(input, output, body2_pointwise.data(), frames);
     std::size_t differing = 0;
     for (std::size_t at = 0; at < expected.size(); at += body2_output::size) {
         const body2_output beat = output.read();

@@ -1,7 +1,7 @@
 # The system around the units: processor, DMA, the chain of units, fingerprint; to a bitstream. Run by `make bitstream`.
 set units {head body1 body2 tail classifier}
 # Beats of the FIFO behind each unit; 0 for none.
-set fifo_depths {16 16 32 64 64}
+set fifo_depths {64 16 64 64 32}
 set part xczu9eg-ffvb1156-2-e
 set board_part {xilinx.com:zcu102:part0}
 set clock_mhz 250
