@@ -1,5 +1,5 @@
 // Test bench of the unit body1 alone, for the vendor's C and RTL simulation: exit code 1 when a code differs.
-// Arguments: frames, file of input codes, file of expected codes.
+// Arguments: frames, file of input codes, file of expected codes, weights of body1_pointwise2.
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
@@ -24,11 +24,20 @@ std::vector<unsigned char> read_file(const char* path) {
     return bytes;
 }
 
+std::vector<deepdive::memory_word> read_memory(const char* path) {
+    const std::vector<unsigned char> bytes = read_file(path);
+    std::vector<deepdive::memory_word> words(bytes.size() / deepdive::memory_word::size);
+    for (std::size_t at = 0; at < words.size() * deepdive::memory_word::size; ++at) {
+        words[at / deepdive::memory_word::size].byte[at % deepdive::memory_word::size] = bytes[at];
+    }
+    return words;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-    if (argc != 4) {
-        std::fprintf(stderr, "want frames, input, expected\n");
+    if (argc != 5) {
+        std::fprintf(stderr, "want frames, input, expected, weights\n");
         return 2;
     }
     const int frames = std::atoi(argv[1]);
@@ -39,6 +48,7 @@ int main(int argc, char** argv) {
         std::fprintf(stderr, "body1: the files do not hold %d frames\n", frames);
         return 2;
     }
+    const std::vector<deepdive::memory_word> body1_pointwise2 = read_memory(argv[4]);
     hls::stream<body1_input> input("input");
     hls::stream<body1_output> output("output");
     for (std::size_t at = 0; at < codes.size(); at += body1_input::size) {
@@ -48,7 +58,7 @@ int main(int argc, char** argv) {
         }
         input.write(beat);
     }
-    body1_unit(input, output, frames);
+    body1_unit(input, output, body1_pointwise2.data(), frames);
     std::size_t differing = 0;
     for (std::size_t at = 0; at < expected.size(); at += body1_output::size) {
         const body1_output beat = output.read();

@@ -1,5 +1,5 @@
 // Test bench of the unit body2 alone, for the vendor's C and RTL simulation: exit code 1 when a code differs.
-// Arguments: frames, file of input codes, file of expected codes, weights of body2_pointwise.
+// Arguments: frames, file of input codes, file of expected codes.
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
@@ -24,20 +24,11 @@ std::vector<unsigned char> read_file(const char* path) {
     return bytes;
 }
 
-std::vector<deepdive::memory_word> read_memory(const char* path) {
-    const std::vector<unsigned char> bytes = read_file(path);
-    std::vector<deepdive::memory_word> words(bytes.size() / deepdive::memory_word::size);
-    for (std::size_t at = 0; at < words.size() * deepdive::memory_word::size; ++at) {
-        words[at / deepdive::memory_word::size].byte[at % deepdive::memory_word::size] = bytes[at];
-    }
-    return words;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
-    if (argc != 5) {
-        std::fprintf(stderr, "want frames, input, expected, weights\n");
+    if (argc != 4) {
+        std::fprintf(stderr, "want frames, input, expected\n");
         return 2;
     }
     const int frames = std::atoi(argv[1]);
@@ -48,7 +39,6 @@ int main(int argc, char** argv) {
         std::fprintf(stderr, "body2: the files do not hold %d frames\n", frames);
         return 2;
     }
-    const std::vector<deepdive::memory_word> body2_pointwise = read_memory(argv[4]);
     hls::stream<body2_input> input("input");
     hls::stream<body2_output> output("output");
     for (std::size_t at = 0; at < codes.size(); at += body2_input::size) {
@@ -58,7 +48,7 @@ int main(int argc, char** argv) {
         }
         input.write(beat);
     }
-    body2_unit(input, output, body2_pointwise.data(), frames);
+    body2_unit(input, output, frames);
     std::size_t differing = 0;
     for (std::size_t at = 0; at < expected.size(); at += body2_output::size) {
         const body2_output beat = output.read();

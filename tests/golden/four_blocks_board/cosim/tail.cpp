@@ -1,5 +1,5 @@
 // Test bench of the unit tail alone, for the vendor's C and RTL simulation: exit code 1 when a code differs.
-// Arguments: frames, file of input codes, file of expected codes, weights of tail_pointwise.
+// Arguments: frames, file of input codes, file of expected codes.
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
@@ -24,20 +24,11 @@ std::vector<unsigned char> read_file(const char* path) {
     return bytes;
 }
 
-std::vector<deepdive::memory_word> read_memory(const char* path) {
-    const std::vector<unsigned char> bytes = read_file(path);
-    std::vector<deepdive::memory_word> words(bytes.size() / deepdive::memory_word::size);
-    for (std::size_t at = 0; at < words.size() * deepdive::memory_word::size; ++at) {
-        words[at / deepdive::memory_word::size].byte[at % deepdive::memory_word::size] = bytes[at];
-    }
-    return words;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
-    if (argc != 5) {
-        std::fprintf(stderr, "want frames, input, expected, weights\n");
+    if (argc != 4) {
+        std::fprintf(stderr, "want frames, input, expected\n");
         return 2;
     }
     const int frames = std::atoi(argv[1]);
@@ -48,7 +39,6 @@ int main(int argc, char** argv) {
         std::fprintf(stderr, "tail: the files do not hold %d frames\n", frames);
         return 2;
     }
-    const std::vector<deepdive::memory_word> tail_pointwise = read_memory(argv[4]);
     hls::stream<tail_input> input("input");
     hls::stream<tail_output> output("output");
     for (std::size_t at = 0; at < codes.size(); at += tail_input::size) {
@@ -58,7 +48,7 @@ int main(int argc, char** argv) {
         }
         input.write(beat);
     }
-    tail_unit(input, output, tail_pointwise.data(), frames);
+    tail_unit(input, output, frames);
     std::size_t differing = 0;
     for (std::size_t at = 0; at < expected.size(); at += tail_output::size) {
         const tail_output beat = output.read();

@@ -1,18 +1,18 @@
 # The system around the units: processor, DMA, the chain of units, fingerprint; to a bitstream. Run by `make bitstream`.
 set units {head body1 body2 tail classifier}
 # Beats of the FIFO behind each unit; 0 for none.
-set fifo_depths {64 16 64 64 32}
+set fifo_depths {64 32 64 64 32}
 set part xczu9eg-ffvb1156-2-e
 set board_part {xilinx.com:zcu102:part0}
 set clock_mhz 250
 # Streams between memory and units: width of the unit's, width of the DMA's.
-set input_bits 8
-set input_dma_bits 8
+set input_bits 24
+set input_dma_bits 128
 set output_bits 40
 set output_dma_bits 128
 set port_bits 128
 # Memory ports for weights, after the first, which is the DMA's.
-set weight_ports 3
+set weight_ports 2
 # The first 64 bits of the network's fingerprint.
 set fingerprint_words {0xceaeb4d5 0x03987ec2}
 set root [file dirname [file dirname [file normalize [info script]]]]

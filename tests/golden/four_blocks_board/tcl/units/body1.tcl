@@ -6,5 +6,5 @@ set period_ns 4.000
 set stimulus csim/golden/head.bin
 set expected csim/golden/body1.bin
 set frames 2
-set weights {}
+set weights {weights/body1_body1_pointwise2.bin }
 source [file join [file dirname [file dirname [file normalize [info script]]]] component.tcl]

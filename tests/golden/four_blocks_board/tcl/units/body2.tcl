@@ -6,5 +6,5 @@ set period_ns 4.000
 set stimulus csim/golden/body1.bin
 set expected csim/golden/body2.bin
 set frames 2
-set weights {weights/body2_body2_pointwise.bin }
+set weights {}
 source [file join [file dirname [file dirname [file normalize [info script]]]] component.tcl]

@@ -6,5 +6,5 @@ set period_ns 4.000
 set stimulus csim/golden/body2.bin
 set expected csim/golden/tail.bin
 set frames 2
-set weights {weights/tail_tail_pointwise.bin }
+set weights {}
 source [file join [file dirname [file dirname [file normalize [info script]]]] component.tcl]
