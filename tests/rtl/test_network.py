@@ -15,7 +15,6 @@ from deepdive.compiler.compile import compile as compile_network
 from deepdive.compiler.design import Design
 from deepdive.errors import CheckFailed, DeepDiveError
 from deepdive.hardware.rtl.window import PATIENCE
-from deepdive.hardware.rtl.window import PATIENCE
 from deepdive.hardware.stages import Depthwise, Window
 from deepdive.qnet import QNet
 from deepdive.simulation.bench import Run
