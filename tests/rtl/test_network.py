@@ -72,7 +72,7 @@ def test_every_unit_equals_the_reference(four_blocks: tuple[QNet, Design, Path],
 def test_stalls_name_the_slow_end(four_blocks: tuple[QNet, Design, Path]) -> None:
     net, design, program = four_blocks
     images = random_codes(net, FRAMES)
-    slow_source = simulate(program, design, net, images, Run(FRAMES, pause_sources=230)).stalls
+    slow_source = simulate(program, design, net, images, Run(FRAMES, pause_sources=250)).stalls
     slow_sink = simulate(program, design, net, images, Run(FRAMES, pause_sinks=255)).stalls
     first, last = design.units[0].stages[1], design.units[-1].stages[-1]
     assert sum(slow_source[first.name].starved.values()) > sum(slow_sink[first.name].starved.values())

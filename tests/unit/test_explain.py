@@ -21,7 +21,7 @@ def test_two_pixels_a_cycle_are_the_end() -> None:
     assert found.interval_cycles == design.frame_interval_cycles == 128
     text = " ".join(found.lines)
     assert "The frame interval of 128 cycles is set by" in text
-    assert "Twice as fast (128 cycles) is out of reach of any folding" in text
+    assert "Twice as fast (64 cycles) is out of reach of any folding" in text
     assert "Simulated (discrete-event): a frame every 256 cycles" in text
 
 
