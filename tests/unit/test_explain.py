@@ -22,7 +22,7 @@ def test_two_pixels_a_cycle_are_the_end() -> None:
     text = " ".join(found.lines)
     assert "The frame interval of 128 cycles is set by" in text
     assert "Twice as fast (64 cycles) is out of reach of any folding" in text
-    assert "Simulated (discrete-event): a frame every 256 cycles" in text
+    assert "Simulated (discrete-event): a frame every 128 cycles" in text
 
 
 def test_what_twice_the_speed_would_take() -> None:
