@@ -144,7 +144,7 @@ class Folder:
         return self._dsp_shares[interval]
 
     def _balanced(self, interval: int) -> float | None:
-        limits, skips = self.site.limits(interval), likely_rooms(self.operations, interval)
+        limits = self.site.limits(interval)
         limit = np.array([max(limits[kind], 1e-6) for kind in KINDS])
         logic = [KINDS.index("dsp"), KINDS.index("lut")]
         low, high = 0.0, 1.0
@@ -152,7 +152,8 @@ class Folder:
             share = (low + high) / 2
             shares = np.zeros(len(KINDS))
             shares[logic] = share, 1 - share
-            folding = self.search.cheapest(Question(interval, shares / limit, skips))
+            # Without the room that FIFOs in front of joins need: that is known only of a finished folding.
+            folding = self.search.cheapest(Question(interval, shares / limit, {}))
             if folding is None or float(shares @ (folding.costs / limit)) > 1 + 1e-9:
                 return None
             dsp, lut = (folding.costs / limit)[logic]
