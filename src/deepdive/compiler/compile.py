@@ -32,6 +32,9 @@ wide weights do not count here: with them block RAM is short before the DSPs, an
 converge in its passes for shared units beside streamed ones that are hardly faster."""
 CLOCKS = (1.0, 0.8, 0.6, 0.4)
 """Shares of the board's clock that are looked at when it is free."""
+WORTH = 1.15
+"""Shared units that are hardly faster than streamed ones are not worth it: a frame waits for its batch, and the
+pipeline's simulation finds no schedule for some of these mixtures."""
 CLOSE = 1.01
 """Among shared units a hundredth of the speed is given up for fewer multipliers."""
 
@@ -180,6 +183,8 @@ def find_compiler(net: QNet, site: Site, sharing: SharingMode) -> Compiler:
     able = [one for one in [*shared, streamed] if one.units and (one is not streamed or sharing == "auto")]
     if able:
         least = min(one.interval for one in able)
+        if streamed in able and streamed.interval <= WORTH * least:
+            return streamed
         return min(
             (one for one in able if one.interval <= CLOSE * least), key=lambda one: (one.multipliers, one.interval)
         )
