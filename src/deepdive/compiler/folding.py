@@ -36,6 +36,7 @@ TRIES = 32
 """How many intervals below the bisection's result are looked at again; of more, evenly chosen ones."""
 STEEP = 2.0
 LOGIC = ("dsp", "lut", "ff")
+"""What the exchange of stages looks after; block RAM is left to `place`, which moves weights."""
 SHARES = 8
 """Prices tried to prove that DSPs and LUTs do not suffice together."""
 START = np.array([1.0, 1.0, 0.2, 1.0, 0.1, 0.1])
