@@ -176,6 +176,28 @@ def test_a_design_is_as_fast_as_its_simulation(sharing: str) -> None:
         assert design.frame_interval_cycles < design.latency_cycles < run.frame_ends[0]
 
 
+def test_memories_of_shared_units_take_up_what_comes_sooner() -> None:
+    """A frame at either end: the even pace of one shared unit does not hold up that of the next one."""
+    net = residual_network(
+        Block(8), Block(12, stride=2), Block(12), Block(16, 4, 5, 2, squeeze=8), Block(16, expand=1, tables=True)
+    )
+    design = compile(net, board=board_with(dsp=60, lut=20_000), sharing="always")
+    shared = [stage.name for unit in design.units for stage in unit.stages if isinstance(stage, SharedBody)]
+    assert len(shared) == 2
+    run = simulate_pipeline(design.units)
+    assert {stage.name: stage.blocked for stage in run.stages if stage.name in shared} == dict.fromkeys(shared, 0)
+    depths = {stream.name: stream.depth for unit in design.units for stream in unit.streams}
+    assert all(most <= depths[name] for name, most in run.peak.items())
+
+
+def test_the_parts_of_squeeze_excite_are_looked_at_together() -> None:
+    """The search looks at halves of the blocks, too; here the middle one is one that scales."""
+    net = residual_network(Block(8, squeeze=8), Block(12, 4, squeeze=8), Block(12), Block(12, stride=2), Block(16))
+    design = compile(net, board=board_with(dsp=80, lut=40_000), sharing="always")
+    check(net, design)
+    assert shared_blocks_of(design)
+
+
 def test_always_shares_all_that_can_be_shared() -> None:
     net = residual_network(Block(8), Block(12, stride=2), Block(12))
     design = compile(net, board="zcu102", sharing="always")

@@ -27,14 +27,11 @@ DEFAULT_BUDGET = Budget()
 SLOWEST = 1 << 40
 """A frame interval that every folding keeps."""
 GOOD = 1.5
-"""Streamed units within this factor of the interval that the DSPs allow leave nothing for shared ones to gain. Pairs of
-wide weights do not count here: with them block RAM is short before the DSPs, and the pipeline's simulation does not
-converge in its passes for shared units beside streamed ones that are hardly faster."""
+"""Streamed units within this factor of the interval that the DSPs allow leave little for shared ones to gain."""
 CLOCKS = (1.0, 0.8, 0.6, 0.4)
 """Shares of the board's clock that are looked at when it is free."""
 WORTH = 1.15
-"""Shared units that are hardly faster than streamed ones are not worth it: a frame waits for its batch, and the
-pipeline's simulation finds no schedule for some of these mixtures."""
+"""Shared units that are hardly faster than streamed ones are not worth it: a frame waits for its batch."""
 CLOSE = 1.01
 """Among shared units a hundredth of the speed is given up for fewer multipliers."""
 
@@ -168,10 +165,9 @@ def find_compiler(net: QNet, site: Site, sharing: SharingMode) -> Compiler:
     streamed = Compiler(net, site)
     if sharing != "always":
         streamed.units = streamed.bisect(SPAN * streamed.low)
-    if sharing == "never" or (sharing == "auto" and streamed.units and streamed.interval <= GOOD * streamed.single):
+    if sharing == "never" or (sharing == "auto" and streamed.units and streamed.interval <= GOOD * streamed.of_dsps):
         return streamed
-    low = fastest_interval(operations_of(streamed.narrow), site)
-    segments = Segments(streamed.narrow, site, low, always=sharing == "always")
+    segments = Segments(streamed.narrow, site, streamed.of_dsps, always=sharing == "always")
     if not segments.runs:
         if sharing == "always":
             raise CheckFailed(
@@ -206,7 +202,7 @@ def compiler_of(net: QNet, site: Site, design: Design, interval: int | None = No
     streamed = Compiler(net, site)
     if not shared:
         return streamed
-    segments = Segments(streamed.narrow, site, fastest_interval(operations_of(streamed.narrow), site))
+    segments = Segments(streamed.narrow, site, streamed.of_dsps)
     one = segments.of(shared, interval or design.frame_interval_cycles)
     return Compiler(net, site, segments.plans(one))
 
@@ -229,7 +225,7 @@ class Compiler:
         self.narrow = planned(net, site)
         self.wide = planned(net, site, columns=2) if shared is None and takes_two_columns(net) else self.narrow
         self.low = fastest_interval(operations_of(self.wide), site, fabric=True)
-        self.single = fastest_interval(operations_of(self.narrow), site, wide_pairs=False)
+        self.of_dsps = fastest_interval(operations_of(self.narrow), site)
         self.hash = fingerprint(net)
         self.units: tuple[Unit, ...] | None = None
         if near is not None:

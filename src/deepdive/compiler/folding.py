@@ -272,29 +272,24 @@ def weight_bits(operation: Operation) -> int:
     return int(source.taps * source.channels * target.channels * operation.fields["weight_bits"])
 
 
-def fastest_interval(
-    operations: Sequence[Operation], site: Site, *, wide_pairs: bool = True, fabric: bool = False
-) -> int:
-    """No folding can be faster: by the DSPs, and by the beats of the widest stream.
-
-    Without `wide_pairs` as if only weights of `LIGHT_PAIR_BITS` shared DSPs; with `fabric` LUTs multiply as well.
-    """
+def fastest_interval(operations: Sequence[Operation], site: Site, *, fabric: bool = False) -> int:
+    """No folding can be faster: by the DSPs, with `fabric` by LUTs that multiply as well, and by the widest stream."""
     beats = max(
         edge.height * edge.width for operation in operations for edge in (*operation.inputs, *operation.outputs)
     )
-    products = sum(dsp_products(operation, site.board.dsp_bits, wide_pairs) for operation in operations)
+    products = sum(dsp_products(operation, site.board.dsp_bits) for operation in operations)
     limits = site.limits(1)
     of_luts = limits["lut"] / (2 * fabric_multiplier_luts(CODE_BITS, LIGHT_PAIR_BITS)) if fabric else 0
     return max(beats, math.ceil(products / max(limits["dsp"] + of_luts, 1)))
 
 
-def dsp_products(operation: Operation, dsp_bits: int, wide_pairs: bool) -> float:
+def dsp_products(operation: Operation, dsp_bits: int) -> float:
     """Times a frame that a DSP, or LUTs instead, must multiply: two products at once where pairs of weights fit."""
     source, target = operation.inputs[0], operation.outputs[0]
     pixels = target.height * target.width
     if operation.kind not in DENSE:  # depthwise multipliers may be made of LUTs
         return 0
     bits = operation.fields["weight_bits"]
-    packed = pair_field(bits, dsp_bits) and target.channels > 1 and (wide_pairs or bits <= LIGHT_PAIR_BITS)
+    packed = pair_field(bits, dsp_bits) and target.channels > 1
     products = pixels * source.taps * source.channels * target.channels
     return products / operation.fields.get("conv_groups", 1) / (2 if packed else 1)

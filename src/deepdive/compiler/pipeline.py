@@ -138,13 +138,20 @@ def scheduled(
 
 
 class Times:
-    """The clock cycle in which each beat of each stream is written and read; negative: not known yet."""
+    """The clock cycle in which each beat of each stream is written and read; negative: not known yet.
+
+    `room` is how many beats may wait between the two: those of the FIFO, and at the ends of a shared body a frame,
+    since its memories hold a batch beside the one that it works on. Without them its even pace and its neighbour's
+    bursts would hold each other up, beat by beat.
+    """
 
     def __init__(self, stages: Sequence[Stage], frames: int) -> None:
         streams = {stream.name: stream for stage in stages for stream in (*stage.inputs, *stage.outputs)}
         self.has_writer = {stream.name for stage in stages for stream in stage.outputs}
         self.has_reader = {stream.name for stage in stages for stream in stage.inputs}
         self.sizes = sizes = {name: frames * stream.beats for name, stream in streams.items()}
+        ends = {s.name for stage in stages if isinstance(stage, SharedBody) for s in (stage.input, stage.output)}
+        self.room = {name: stream.depth + (name in ends) * stream.beats for name, stream in streams.items()}
         self.written = {name: np.full(size, NEVER, dtype=np.int32) for name, size in sizes.items()}
         self.read = {name: np.full(size, NEVER, dtype=np.int32) for name, size in sizes.items()}
 
@@ -158,10 +165,10 @@ class Times:
         return self.written[stream.name][stream.beats - 1 :: stream.beats]
 
     def peak(self, stream: Stream) -> int:
-        """Most beats in the FIFO at the end of a cycle."""
+        """Most beats in the FIFO at the end of a cycle; what is beyond its depth is in a shared body's memory."""
         written = self.written[stream.name]
         gone = np.searchsorted(self.read[stream.name], written, side="right")
-        return int((np.arange(1, len(written) + 1) - gone).max())
+        return min(int((np.arange(1, len(written) + 1) - gone).max()), stream.depth)
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,7 +233,7 @@ class Node:
         steps = events[-1]
         wait = np.ones_like(steps)
         for stream in self.stage.outputs:
-            depth = stream.depth
+            depth = self.times.room[stream.name]
             if stream.name in self.times.has_reader and depth < len(wait):
                 room = self.times.read[stream.name][:-depth] + np.int32(1 - self.late)
                 wait[depth:] = np.maximum(wait[depth:], room - steps[depth:])

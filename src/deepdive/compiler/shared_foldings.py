@@ -56,6 +56,8 @@ class Room:
 def worthwhile(blocks: Sequence[SharedBlock], shared: Common, room: Room) -> Foldings:
     """Foldings that compute blocks in few cycles for what they cost: all of them, or the first or the second half."""
     half = len(blocks) // 2
+    while any(block.scale for block in blocks[half : half + 2]):
+        half -= 1  # squeeze-excite is three blocks: what pools, what makes factors, what scales
     parts = [blocks[slice(*ends)] for ends in sorted({(0, len(blocks)), (0, half), (half, len(blocks))})]
     return joint([cheap(part, listed(part, blocks, shared, room), shared, room) for part in parts if part])
 
