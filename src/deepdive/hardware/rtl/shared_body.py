@@ -26,7 +26,7 @@ from deepdive.hardware.stream import Stream
 from deepdive.qnet import QNet
 
 PATIENCE = 255
-"""Clock cycles after which blocks that have nothing to do run on a batch that is not full."""
+"""Clock cycles, but no fewer than a frame takes, after which idle blocks run on a batch that is not full."""
 
 
 class SharedBodyComponent(StageComponent):
@@ -38,8 +38,9 @@ class SharedBodyComponent(StageComponent):
 
     Maps may lie in external memory instead, weights too; the latter come into buffers on chip (`SharedWeights`).
 
-    A batch that is not full is run all the same when no word of a next frame has come for `PATIENCE` cycles and the
-    blocks have nothing else to do.
+    A batch that is not full is run all the same when no word of a next frame has come for as long as a frame takes and
+    the blocks have nothing else to do. Were they less patient, the first frame would run alone, and the batches of
+    frames that come at the design's pace would grow slowly: the weights are loaded for each of them.
     """
 
     def __init__(self, stage: SharedBody, net: QNet) -> None:
@@ -152,9 +153,10 @@ class SharedBodyComponent(StageComponent):
         else:
             write_memory(m, beats, self, f"{stage.name}_ends", self._maps_base, how)
         half, frames, place = Signal(name="load_half"), Signal(range(stage.batch + 1)), Signal.like(how.at)
-        waited, filled = counter(PATIENCE + 1, "waited"), Signal(name="filled")
+        patience = max(PATIENCE, stage.interval_cycles)
+        waited, filled = counter(patience + 1, "waited"), Signal(name="filled")
         m.d.comb += [how.at.eq(place), how.words.eq(words)]
-        enough = (frames == stage.batch) | ((frames != 0) & resting & (waited == PATIENCE))
+        enough = (frames == stage.batch) | ((frames != 0) & resting & (waited == patience))
         with m.FSM(name="load"):
             with m.State("WAIT"), m.If(~full.bit_select(half, 1)):
                 with m.If(enough):
@@ -163,7 +165,7 @@ class SharedBodyComponent(StageComponent):
                 with m.Elif(beats.valid):
                     m.d.comb += how.begin.eq(1)
                     m.next = "MOVE"
-                with m.Elif(waited != PATIENCE):
+                with m.Elif(waited != patience):
                     m.d.sync += waited.eq(waited + 1)
             with m.State("MOVE"), m.If(~how.busy):
                 m.d.sync += [frames.eq(frames + 1), place.eq(place + words), waited.eq(0)]
