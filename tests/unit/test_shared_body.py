@@ -118,6 +118,20 @@ def test_a_block_takes_the_cycles_that_the_simulation_finds(
         assert chain_cycles(chain, frames) == pytest.approx(simulated, rel=within)
 
 
+def test_nothing_makes_up_for_turns_between_strided_windows() -> None:
+    """A window of 25 taps, nine at once, takes three turns; the pixel behind it none, but as long as its expansion."""
+    folding = FOLDING.model_copy(update={"taps": 9})
+    blocks = Block(40, 6, 5, 2), Block(40, 6, 5)
+    plans = bodies(partition(Separable(height=24, width=24, stem=(8, 24), blocks=blocks).build(0)))
+    stage = body(shared_unit("body", plans, Sharing(folding)))
+    for block, strided in zip(stage.blocks, (True, False), strict=True):
+        chain = stage.chain(block)
+        simulated = last_cycle(stage, block, 4)
+        assert chain_cycles(chain, 4) == pytest.approx(simulated, rel=0.04)
+        slowest = 4 * max(one.interval_cycles for one in chain)
+        assert simulated > (1.15 if strided else 1) * slowest
+
+
 def test_all_blocks_together_take_the_cycles_that_the_simulation_finds() -> None:
     plans = bodies(partition(inverted_residuals(MOBILENET_V2, resolution=160, width=0.75, weight_bits=4)))
     stage = body(shared_unit("body", plans, Sharing(FOLDING, maps="on_chip", weights="on_chip", batch=2)))

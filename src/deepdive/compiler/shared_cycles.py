@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from deepdive.hardware.stages import PIPELINE_CYCLES, PointwiseFolding, SharedBlock, SharedFolding
-from deepdive.hardware.stages.shared_chain import Common
+from deepdive.hardware.stages.shared_chain import Common, cycles_in_turns
 from deepdive.hardware.stages.taps import taps_of
 from deepdive.hardware.stages.window import Window
 from deepdive.hardware.stream import Stream
@@ -118,6 +118,7 @@ class Flow:
         self.frames, self.beats = frames, beats
         self.first, self.last = np.zeros(len(beats)), (frames * beats).astype(float)
         self.tail, self.tail_from = 0, np.zeros(len(beats))
+        self.slowest = np.zeros(len(beats))
 
     def through(
         self,
@@ -128,16 +129,21 @@ class Flow:
         drain: np.ndarray | int = 0,
         gathers: np.ndarray | int = 0,
         pixels: int = 1,
+        paced: np.ndarray | None = None,
     ) -> None:
         """One stage further, to a stream of so many beats; `gathers` are beats that must be there before it begins.
 
-        The windows of the tail are so many of its `pixels`.
+        The windows of the tail are so many of its `pixels`. Where what comes holds it up, a frame takes `paced`.
         """
         pace = (self.last - self.first) / np.maximum(self.frames * self.beats - 1, 1)
         began = self.first + gathers * np.maximum(pace - 1, 0)
         self.first = began + (fill - 1) * pace + PIPELINE_CYCLES
         behind = self.tail_from + self.tail * interval / pixels if self.tail else np.zeros(len(self.beats))
-        self.last = np.maximum(np.maximum(self.last, behind) + drain, began + self.frames * interval) + PIPELINE_CYCLES
+        self.last = np.maximum(
+            np.maximum(self.last, behind) + drain, began + self.frames * (interval if paced is None else paced)
+        )
+        self.last = self.last + PIPELINE_CYCLES
+        self.slowest = np.maximum(self.slowest, interval)
         self.tail_from = self.tail_from + PIPELINE_CYCLES
         self.beats = beats
 
@@ -215,8 +221,10 @@ def chain(block: SharedBlock, foldings: Foldings, shared: Common, frames: int) -
         steps, groups = one.interval_cycles, inner // middle
         flow.windows(one, steps * groups, given * groups)
         turns = tap_steps(block, shared, foldings.taps)
-        standing = (turns - 1) * given + np.where(turns > 1, steps, given)
-        flow.through(standing * groups, given * groups, drain=turns - 1, pixels=given)
+        standing = ((turns - 1) * given + np.where(turns > 1, steps, given)) * groups
+        held = np.maximum(standing, cycles_in_turns((pixels, given), groups, flow.slowest, turns))
+        paced = np.where(turns > 1, held, standing)
+        flow.through(standing, given * groups, drain=turns - 1, pixels=given, paced=paced)
         flow.look_up("depthwise", shared, given)
     if block.pool:
         groups = inner // middle

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
+
 from deepdive.hardware.stages.add import ResidualAdd
 from deepdive.hardware.stages.arithmetic import WIDE_BITS, pair_field
 from deepdive.hardware.stages.channel_scale import ChannelScale
@@ -33,6 +35,10 @@ from deepdive.hardware.stream import Stream
 CODE_BITS = 8
 """Inside a shared body every code is an unsigned byte: signed ones are moved up by half their range at its ends, and
 zero points and clips with them, so that blocks of all kinds share the same wires."""
+WAITING_BEATS = 6
+"""In front of a depthwise layer, in the FIFOs from the expansion on: two in each of three."""
+Beats = int | np.ndarray
+"""Of one folding, or of many."""
 
 
 @dataclass(frozen=True)
@@ -300,7 +306,9 @@ def chain_cycles(chain: Sequence[Stage], frames: int) -> int:
     input beat that completes it (`fill_beats`, input beats coming evenly); its last one follows the last input beat by
     `drain_cycles`, but comes no earlier than its own loops allow: those of a dense stage that takes several turns over
     a pixel begin when all of the first one is there. Every stage adds the latency of its pipeline. While a depthwise
-    layer takes several steps over a beat, the window in front of it stands still. Factors come in front of the map.
+    layer takes several steps over a beat, the window in front of it stands still, and what comes meanwhile waits: of a
+    strided one, the pixels between the windows then take as long as the slowest stage in front of it takes over one.
+    Factors come in front of the map.
 
     Once the last beat has come, a window gives all that it still owes in a row (`tail_windows`): however far a stage
     behind it has got by then, so many pixels are still before it. On small maps they are most of a frame, or several.
@@ -311,14 +319,19 @@ def chain_cycles(chain: Sequence[Stage], frames: int) -> int:
     if factors:
         times[factors.name] = 0.0, float(ahead)
     last = 0.0
-    raster = 0
+    raster = before = slowest = 0
+    sides = 0, 0
     tail, tail_from = 0, 0.0
     for stage in chain:
         steps = stage.interval_cycles
+        paced: float = steps
+        slowest = max(slowest, steps)
         if isinstance(stage, Window):
-            raster = steps
+            raster, before = steps, slowest
+            sides = (stage.input.height * stage.input.width, stage.output.height * stage.output.width)
         elif isinstance(stage, Depthwise) and stage.folded.steps > 1:
             steps += raster - stage.output.beats
+            paced = max(steps, float(cycles_in_turns(sides, stage.input.groups, before, stage.folded.steps)))
         arrivals = [times[stream.name] for stream in stage.inputs]
         first_in, last_in = max(first for first, _ in arrivals), max(last for _, last in arrivals)
         pace = (last_in - first_in) / max(frames * stage.inputs[0].beats - 1, 1)
@@ -333,7 +346,7 @@ def chain_cycles(chain: Sequence[Stage], frames: int) -> int:
         counted = stage.inputs[0] if pools else stage.outputs[0]
         aside = stage.inputs[0] == factors
         behind = tail_from + tail * steps / (counted.height * counted.width) if tail and not aside else 0
-        last = max(max(last_in, behind) + stage.drain_cycles, first_in + frames * steps) + PIPELINE_CYCLES
+        last = max(max(last_in, behind) + stage.drain_cycles, first_in + frames * paced) + PIPELINE_CYCLES
         if isinstance(stage, Window):
             # If it owes all of them, the stages behind begin only now, and the first beat's time says it.
             tail, tail_from = stage.tail_windows, last_in
@@ -353,3 +366,23 @@ def fifos(chain: Sequence[Stage]) -> tuple[Stream, ...]:
     """All streams inside a chain."""
     factors = factors_of(chain)
     return (*(stream for stage in chain for stream in stage.outputs), *([factors] if factors else []))
+
+
+def cycles_in_turns(sides: tuple[int, int], groups: Beats, slowest: Beats, turns: Beats) -> np.ndarray:
+    """Clock cycles a frame at a depthwise layer that takes several turns over each window.
+
+    Little makes up for the turns in the shorter time until the next window: `WAITING_BEATS`.
+
+    Parameters
+    ----------
+    sides
+        Pixels that come, and windows.
+    groups, slowest, turns
+        Beats a pixel; clock cycles in which all of them come if nothing holds them up; turns over a beat.
+    """
+    pixels, windows = sides
+    between = min(windows, max(pixels - windows, 0))
+    pace = np.maximum(slowest / (pixels * groups), 1)
+    behind = np.maximum(groups - WAITING_BEATS, 0) * pace
+    rest = max(pixels - windows - between, 0) * groups * pace
+    return np.asarray(windows * groups * np.maximum(turns, pace) + between * np.maximum(groups, behind) + rest)
