@@ -96,6 +96,16 @@ def test_a_sweep_in_processes_finds_the_front_and_is_not_done_twice(tmp_path: Pa
         run(sweep_of(tmp_path, budget=Budget(dsp=0.1)), tmp_path / "trials.log")
 
 
+def test_candidates_with_dsp_instances_take_fewer_luts(tmp_path: Path) -> None:
+    space = SPACE.model_copy(update={"width": (0.5,), "weights": (4,)})
+    plain, instances = (
+        run(sweep_of(tmp_path, space=space, dsp_instances=cascades), tmp_path / f"{cascades}.log").outcomes[0]
+        for cascades in (False, True)
+    )
+    assert instances.frame_interval_cycles <= plain.frame_interval_cycles
+    assert instances.resources.lut < 0.8 * plain.resources.lut
+
+
 def test_a_killed_sweep_goes_on(tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_text(TABLE)
     command = [sys.executable, "-m", "deepdive", "codesign", "--model", "efficientnet_compact_32", "--board", "zcu102"]

@@ -27,6 +27,9 @@ def codesign(
     max_utilization: Annotated[float | None, typer.Option(help="Share of the board's resources, 0..1.")] = None,
     max_power_w: Annotated[float | None, typer.Option(help="Watts that a design may draw.")] = None,
     max_latency_ms: Annotated[float | None, typer.Option(help="Milliseconds that a frame may take.")] = None,
+    dsp_instances: Annotated[
+        bool, typer.Option("--dsp-instances", help="Designs for `compile --backend rtl --dsp-instances`.")
+    ] = False,
     trials: Annotated[int, typer.Option(min=1, help="Candidates to try at most.")] = 100,
     jobs: Annotated[int, typer.Option(min=1, help="Processes of this machine.")] = 1,
     storage: Annotated[
@@ -58,6 +61,7 @@ def codesign(
         board=load_board(board),
         budget=budget_of(max_utilization, max_power_w, max_latency_ms),
         accuracy=read_table(accuracy),
+        dsp_instances=dsp_instances,
         trials=trials,
     )
     with progress("sweeping") as step:

@@ -30,9 +30,11 @@ def network(candidate: Candidate) -> QNet:
     return quantize(model, noise, *bits, mean=spec.mean, std=spec.std, options=QUICK)
 
 
-def figures(candidate: Candidate, accuracy: float, board: Board, budget: Budget) -> Outcome:
+def figures(
+    candidate: Candidate, accuracy: float, board: Board, budget: Budget, *, dsp_instances: bool = False
+) -> Outcome:
     """The fastest design of a candidate within the budget; CheckFailed when there is none."""
-    design = compile_network(network(candidate), board=board, budget=budget)
+    design = compile_network(network(candidate), board=board, budget=budget, dsp_instances=dsp_instances)
     power = design.power
     return Outcome(
         candidate=candidate,

@@ -41,6 +41,8 @@ class Sweep(BaseModel):
 
     Parameters
     ----------
+    dsp_instances
+        Multipliers are instances of the board's DSPs, which sum their products; Verilog has them, C++ has not.
     trials
         Candidates to try at most.
     seed
@@ -53,6 +55,7 @@ class Sweep(BaseModel):
     board: Board
     budget: Budget = Field(default_factory=Budget)
     accuracy: AccuracyTable | EntryPoint = Field(discriminator="kind")
+    dsp_instances: bool = False
     trials: int = Field(default=100, ge=1)
     seed: int = 0
 
@@ -213,7 +216,8 @@ def attempt(study: optuna.Study, trial: Trial, sweep: Sweep) -> None:
     try:
         if isinstance(before, str):
             raise DeepDiveError(before)
-        found = before or figures(candidate, sweep.accuracy.of(candidate), sweep.board, sweep.budget)
+        accuracy, cascades = sweep.accuracy.of(candidate), sweep.dsp_instances
+        found = before or figures(candidate, accuracy, sweep.board, sweep.budget, dsp_instances=cascades)
     except DeepDiveError as error:
         trial.set_user_attr(REASON, str(error))
         study.tell(trial, state=TrialState.FAIL)
