@@ -61,6 +61,7 @@ def test_a_shared_design_walks_the_command_line(tmp_path: Path) -> None:
     ]
     told = walk("simulate", build, "--images", pictures, "--engine", "rtl", "--backpressure", "random")
     assert f"(model {design.frame_interval_cycles:,})" in told
+    assert f"The pipeline was never full; {3 * stage.batch} pictures or more show its pace." in " ".join(told.split())
     (counted,) = json.loads(walk("synthesise", build, "--unit", unit, "--json")).values()
     synthesised, modelled = counted["synthesised"], counted["modelled"]
     # A DSP48E1 multiplies 25 bits; the model counts for 27: a wide accumulator may take one more.

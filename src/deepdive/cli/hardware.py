@@ -227,6 +227,8 @@ def simulate(
             f"One frame every {cycles.frame_interval_cycles:,} cycles (model {modelled.frame_interval_cycles:,}), "
             f"first frame after {cycles.latency_cycles:,} (model {modelled.latency_cycles:,}); simulated."
         )
+        if len(codes) < cycles.steady_frames:
+            out.print(f"The pipeline was never full; {cycles.steady_frames} pictures or more show its pace.")
         for count, stage, why in cycles.longest_stalls[:5]:
             out.print(f"{count:>12,} cycles  {stage} {why}")
 

@@ -65,6 +65,11 @@ class Site:
         """The most of each kind at a frame interval."""
         return self.budget.limits(self.board, self.clock_mhz, interval)
 
+    def limit(self, interval: int) -> np.ndarray:
+        """The same in the order of KINDS, to divide by: positive float64 (len(KINDS),)."""
+        limits = self.limits(interval)
+        return np.array([max(limits[kind], 1e-6) for kind in KINDS])
+
 
 @dataclass(frozen=True)
 class Wish:
@@ -145,8 +150,7 @@ class Folder:
         return self._dsp_shares[interval]
 
     def _balanced(self, interval: int) -> float | None:
-        limits = self.site.limits(interval)
-        limit = np.array([max(limits[kind], 1e-6) for kind in KINDS])
+        limit = self.site.limit(interval)
         logic = [KINDS.index("dsp"), KINDS.index("lut")]
         low, high = 0.0, 1.0
         for _ in range(SHARES):
@@ -203,8 +207,7 @@ class Folder:
 
     def priced(self, wish: Wish) -> tuple[Unit, ...] | None:
         """Units that fit."""
-        limits = self.site.limits(wish.interval)
-        limit = np.array([max(limits[kind], 1e-6) for kind in KINDS])
+        limits, limit = self.site.limits(wish.interval), self.site.limit(wish.interval)
         logic = np.where(np.isin(KINDS, LOGIC), limit, np.inf)
         skips = likely_rooms(self.operations, wish.interval)
         shares = wish.shares
@@ -250,8 +253,7 @@ class Folder:
 
         Of block RAM what is left when all weights that can are in external memory, and as many as can in LUTs.
         """
-        limits = self.site.limits(interval)
-        limit = np.array([limits[kind] for kind in KINDS])
+        limits, limit = self.site.limits(interval), self.site.limit(interval)
         found: dict[str, float] = {}
         skips = likely_rooms(self.operations, interval)
         for kind in kinds:

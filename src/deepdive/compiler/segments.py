@@ -111,9 +111,8 @@ class Segments:
         return [search(piece.plan.operations, limits, self.site.catalogue) for piece in self.pieces]
 
     def limit(self, interval: float = 1 << 40) -> np.ndarray:
-        """The most of each of KINDS: float64 (len(KINDS),)."""
-        limits = self.site.limits(int(interval))
-        return np.array([max(limits[kind], 1e-6) for kind in KINDS])
+        """The most of each of KINDS, without a frame interval that of any: float64 (len(KINDS),)."""
+        return self.site.limit(int(interval))
 
     def prices(self, interval: float) -> np.ndarray:
         """Different prices, each with emphasis on something else: float64 (rows, len(KINDS))."""
