@@ -110,9 +110,12 @@ FIFOS = {
 } | {"fifo_ultra": Stream(name="f", height=1, width=1, channels=18, lanes=18, bits=8, depth=4000, ultra=True)}
 ROMS = {
     f"rom_{depth}x{width}": Memory(name="rom", depth=depth, width=width, read_only=True, storage="block")
-    for depth, width in ((16_000, 72), (40_000, 72), (64_000, 80))
+    for depth, width in (
+        *((16_000, 72), (40_000, 72), (64_000, 80), (3200, 48), (5000, 48), (12_800, 48)),
+        *((9000, 80), (24_000, 80), (6144, 200)),
+    )
 }
-"""Larger than most: block RAMs below each other, and what chooses between them."""
+"""Block RAMs below each other, what chooses between them, and what is left of the width beside full columns."""
 MODEL: dict[str, Resources] = (
     {name: case.stage.resources() for name, case in STAGES.items()}
     | {name: stream.resources for name, stream in FIFOS.items()}

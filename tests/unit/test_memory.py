@@ -16,9 +16,9 @@ from deepdive.hardware.stream import Stream
         (513, 36, 1.0, 0),  # two of 1024x18
         (512, 37, 1.0, 0),  # two of 512x36
         (1024, 18, 0.5, 0),
-        (2304, 96, 7.5, 3 * 96),  # 5 x 3 of 512x36; three LUTs choose one of five
+        (2304, 96, 7.5, 4 * 96),  # 5 x 3 of 512x36; four LUTs choose one of five
         (64000, 80, 144.0, 6 * 80),  # 2048x9, two of them a BRAM36: 16 x 9
-        (1536, 400, 17.0, 400),  # 3 x 11 of 512x36, and one 4096x4 for the last four bits
+        (1536, 400, 17.0, 400),  # 3 x 11 of 512x36, and one 2048x9 for the last four bits
         (16384, 1, 0.5, 0),
         (27648, 8, 7.0, 3 * 8),  # 512x36: 54, 1024x18: 27, 2048x9: 14 x 1, 4096x4: 7 x 2
         (64 * 112, 8, 2.0, 0),  # 8192x2: 1 x 4

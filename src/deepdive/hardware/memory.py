@@ -23,6 +23,12 @@ LUTRAM_SHAPES = ((64, 7), (32, 14))
 LUTS_PER_BRAM18 = 129
 """What Yosys counts a BRAM18 for when it chooses a shape (its brams.txt for UltraScale)."""
 
+MIXED_WIDTH, LEAST_WIDTH = 18, 9
+"""Beside columns of so many bits Yosys puts a narrower one, of so many at least, for what is left of the width."""
+
+JOINED = {5: 4, 6: 2, 9: 3}
+"""LUTs a bit that choose between so many rows where `block_joining_luts` is wrong by one or two (*synthesised*)."""
+
 LUTS_PER_BRAM36 = 200
 """A memory goes to LUTs while they are fewer than this for each block RAM saved: about what a device has of both."""
 
@@ -89,7 +95,8 @@ class Memory(BaseModel):
         if self.style == "ultra":
             return self.banks * self.width * joining_luts(self.ultra_rams[0])
         rows, _ = block_rams(self.depth, self.width)
-        return self.banks * self.width * block_joining_luts(rows if rows % 2 else rows // 2)
+        rows = rows if rows % 2 else rows // 2
+        return self.banks * self.width * JOINED.get(rows, block_joining_luts(rows))
 
     @property
     def bram36_needed(self) -> float:
@@ -143,7 +150,7 @@ def joining_luts(rows: int) -> int:
 def block_joining_luts(rows: int) -> int:
     """LUTs a bit that choose between `rows` block RAMs below each other, as open synthesis maps them.
 
-    Beyond four it finds few of the F7 and F8 multiplexers, and takes half as many LUTs more (fitted).
+    Beyond four it finds few of the F7 and F8 multiplexers, and takes about half as many LUTs more (fitted).
     """
     luts = joining_luts(rows)
     return luts if luts <= 1 else math.ceil(1.5 * luts)
@@ -151,18 +158,20 @@ def block_joining_luts(rows: int) -> int:
 
 @lru_cache(maxsize=1 << 16)
 def block_rams(depth: int, width: int) -> tuple[int, int]:
-    """(rows, BRAM18s): one shape for as many full columns as there are, the best one for the bits that are left.
+    """(rows, BRAM18s): one shape for as many full columns as there are, one block RAM wide what is left of the width.
 
     Two BRAM18s below each other are a BRAM36; more are joined by LUTs, so a shape with fewer of them may win against
-    one that takes fewer block RAMs.
+    one that takes fewer block RAMs. Beside columns of less than `MIXED_WIDTH` bits stands another one of these.
     """
     choices = []
     below = [(-(-depth // d), w) for d, w in BRAM18_SHAPES]
     for rows, shape_width in below:
         columns, rest = divmod(width, shape_width)
-        beside = min([deep * -(-rest // w) for deep, w in below]) if rest else 0
-        count = rows * columns + beside
-        choices.append((count * LUTS_PER_BRAM18 + width * joining_luts(rows if rows % 2 else rows // 2), rows, count))
+        mixed = shape_width >= MIXED_WIDTH
+        narrower = [deep for deep, w in below if w >= max(rest, LEAST_WIDTH)] if mixed else [rows]
+        count = rows * columns + (min(narrower) if rest else 0)
+        luts = width * block_joining_luts(rows if rows % 2 else rows // 2)
+        choices.append((count * LUTS_PER_BRAM18 + luts, rows, count))
     _, rows, count = min(choices)
     return rows, count
 
