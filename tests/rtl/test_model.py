@@ -56,6 +56,18 @@ CASES = [
     dense_case(ConvSpec("packed8_25_bits", 30, (2, 2), (64, 32)), 16, 4, 1, field=16),
     dense_case(ConvSpec("packed6", 31, (2, 2), (64, 32), bits=(8, 6, 8)), 16, 4, 1, field=18),
     dense_case(ConvSpec("dense_fabric", 40, (2, 2), (64, 32), bits=(8, 4, 8)), 16, 4, 1, fabric=True),
+    dense_case(
+        ConvSpec("dense_fabric_signed", 41, (2, 2), (60, 32), bits=(8, 4, 8), signed=(True, True)),
+        10,
+        4,
+        1,
+        fabric=True,
+    ),
+    depthwise_case(
+        ConvSpec("fabric_signed", 42, (4, 4), (16, 16), (3, 3), padding=SAME3, groups=16, signed=(True, False)),
+        1,
+        fabric=True,
+    ),
     dense_case(ConvSpec("cascade", 32, (2, 2), (64, 64), bits=(8, 4, 8)), 16, 4, 1, field=18, cascade=True),
     dense_case(ConvSpec("cascade_odd", 33, (2, 2), (36, 21), bits=(8, 4, 8)), 12, 3, 1, field=18, cascade=True),
     dense_case(ConvSpec("cascade_wide", 34, (2, 2), (128, 32), bits=(8, 4, 8)), 64, 2, 1, field=18, cascade=True),
@@ -111,8 +123,8 @@ FIFOS = {
 ROMS = {
     f"rom_{depth}x{width}": Memory(name="rom", depth=depth, width=width, read_only=True, storage="block")
     for depth, width in (
-        *((16_000, 72), (40_000, 72), (64_000, 80), (3200, 48), (5000, 48), (12_800, 48)),
-        *((9000, 80), (24_000, 80), (6144, 200)),
+        *((16_000, 72), (40_000, 72), (64_000, 80)),
+        *((3200, 48), (5000, 48), (6144, 200)),
     )
 }
 """Block RAMs below each other, what chooses between them, and what is left of the width beside full columns."""

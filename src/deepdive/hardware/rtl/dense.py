@@ -12,7 +12,7 @@ from deepdive.hardware.rtl.axi import hand_through
 from deepdive.hardware.rtl.component import StageComponent
 from deepdive.hardware.rtl.counters import counter, delayed, next_until
 from deepdive.hardware.rtl.limits import Limits
-from deepdive.hardware.rtl.mac_column import MacShape
+from deepdive.hardware.rtl.mac_column import MacShape, moved_up, sign_bits
 from deepdive.hardware.rtl.memories import RomImage, add_ram, address_bits, field_bits, read_rom, rom_image, signed_bits
 from deepdive.hardware.rtl.memory_ports import memory_members
 from deepdive.hardware.rtl.requantizer import Accumulators, RequantizerComponent, Rescaling
@@ -43,20 +43,26 @@ class DenseComponent(StageComponent):
     """`out_parallel` columns of `input.taps * input.lanes` multipliers, a weight word a cycle, shared requantizers.
 
     For every pixel, for every group of output channels, for every group of input lanes: one step. The zero point of
-    the input is folded into the bias, so codes go to the multipliers as they are.
+    the input is folded into the bias, so codes go to the multipliers as they are; signed ones, where these are made of
+    LUTs, moved up by half their range (`moved_up`).
     """
 
     reader: WeightReader | None = None
     """Of weights in external memory; shared units bring theirs another way."""
+    signs: int = 0
+    """The bits of a beat that are inverted in front of the multipliers."""
 
     def __init__(self, stage: Dense, node: Conv, x: FeatureMap) -> None:
         super().__init__(stage, Limits([dense_limits(stage)]), memory_members(stage))
         self.stage = stage
         words, w_bits = weight_words(stage, node)
+        inputs = stage.input.taps * stage.input.lanes
+        if stage.fabric and x.signed:
+            x, self.signs = moved_up(x), sign_bits(x.bits, inputs)
         self.shape = MacShape(
-            inputs=stage.input.taps * stage.input.lanes,
+            inputs=inputs,
             x_bits=stage.input.bits,
-            x_signed=stage.input.signed,
+            x_signed=x.signed,
             w_bits=w_bits,
             acc_bits=stage.requantizer.acc_bits,
             accumulate=stage.input.groups > 1,
@@ -197,7 +203,7 @@ class DenseComponent(StageComponent):
                 i_clk=ClockSignal(),
                 i_rst=ResetSignal(),
                 i_enable=advance,
-                i_x=pixel,
+                i_x=pixel ^ self.signs if self.signs else pixel,
                 i_w=weights,
                 o_acc=acc,
                 **control,

@@ -8,7 +8,7 @@ from deepdive.hardware.constants import convolution_scales, depthwise_weights
 from deepdive.hardware.rtl.component import StageComponent
 from deepdive.hardware.rtl.counters import counter, delayed, next_until
 from deepdive.hardware.rtl.limits import Limits
-from deepdive.hardware.rtl.mac_column import MacShape
+from deepdive.hardware.rtl.mac_column import MacShape, moved_up, sign_bits
 from deepdive.hardware.rtl.memories import address_bits, field_bits, read_rom, rom_image, signed_bits
 from deepdive.hardware.rtl.requantizer import Accumulators, RequantizerComponent, Rescaling
 from deepdive.hardware.stages.depthwise import Depthwise
@@ -22,16 +22,24 @@ def depthwise_limits(stage: Depthwise) -> dict[str, int]:
 
 
 class DepthwiseComponent(StageComponent):
-    """Takes the windows of `lanes` channels and gives their outputs, a beat in as many cycles as its taps take."""
+    """Takes the windows of `lanes` channels and gives their outputs, a beat in as many cycles as its taps take.
+
+    As in `DenseComponent`, multipliers of LUTs get signed codes moved up by half their range.
+    """
+
+    signs: int = 0
+    """The bits of a window that are inverted in front of the multipliers."""
 
     def __init__(self, stage: Depthwise, node: Conv, x: FeatureMap) -> None:
         super().__init__(stage, Limits([depthwise_limits(stage)]))
         self.stage = stage
         words = depthwise_weights(stage, node).transpose(0, 2, 1)  # (group, lane, tap)
+        if stage.fabric and x.signed:
+            x, self.signs = moved_up(x), sign_bits(x.bits, stage.folded.parallel)
         self.shape = MacShape(
             inputs=stage.folded.parallel,
             x_bits=stage.input.bits,
-            x_signed=stage.input.signed,
+            x_signed=x.signed,
             w_bits=signed_bits(words),
             acc_bits=stage.requantizer.acc_bits,
             accumulate=stage.folded.most_steps > 1,
@@ -87,7 +95,7 @@ class DepthwiseComponent(StageComponent):
                 i_clk=ClockSignal(),
                 i_rst=ResetSignal(),
                 i_enable=advance,
-                i_x=window,
+                i_x=window ^ self.signs if self.signs else window,
                 i_w=word.word_select(lane, shape.inputs * shape.w_bits),
                 o_acc=total,
                 **(control if shape.accumulate else {}),

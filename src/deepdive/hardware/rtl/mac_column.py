@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
@@ -12,6 +12,22 @@ from amaranth.lib.wiring import In, Out
 from deepdive.hardware.rtl.adder_tree import AdderTree, balanced
 from deepdive.hardware.stages.arithmetic import field_terms, tree_radix
 from deepdive.hardware.stages.summing import Summing, in_cascades
+from deepdive.qnet.feature_map import FeatureMap
+
+
+def moved_up(x: FeatureMap) -> FeatureMap:
+    """The map with the codes of `x` without a sign: signed ones and half of their range; zero points move along.
+
+    Open synthesis makes a multiplier of LUTs for signed codes and 4-bit weights of 50 LUTs instead of 40, and for 8-bit
+    ones of 160 instead of 100. To move codes is to invert their sign bits, and what that adds to a sum, the weights'
+    sum times a constant, goes into the bias with the zero point.
+    """
+    return replace(x, signed=False, zero_point=tuple(point - x.q_min for point in x.zero_points))
+
+
+def sign_bits(bits: int, count: int) -> int:
+    """The sign bits of so many codes beside each other."""
+    return sum(1 << (bits * (index + 1) - 1) for index in range(count))
 
 
 @dataclass(frozen=True)

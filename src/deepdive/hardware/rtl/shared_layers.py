@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from deepdive.hardware.constants import as_conv, convolution_scales, dense_weights, depthwise_weights
+from deepdive.hardware.rtl.mac_column import moved_up
 from deepdive.hardware.rtl.memories import field_bits, signed_bits
 from deepdive.hardware.rtl.requantizer import Rescaling
 from deepdive.hardware.stages import Dense, Depthwise
@@ -21,7 +22,7 @@ MULT_BITS, DROP_BITS = 16, 6
 
 def unsigned(x: FeatureMap) -> FeatureMap:
     """The same map in unsigned bytes: codes and zero points moved up alike."""
-    return replace(x, bits=CODE_BITS, signed=False, zero_point=tuple(z - x.q_min for z in x.zero_points))
+    return replace(moved_up(x), bits=CODE_BITS)
 
 
 def unsigned_codes(how: Requantize, output: FeatureMap) -> Requantize:
