@@ -26,7 +26,7 @@ from deepdive.hardware.stream import Stream
 from deepdive.qnet import QNet
 
 PATIENCE = 255
-"""Clock cycles, but no fewer than a frame takes, after which idle blocks run on a batch that is not full."""
+"""Clock cycles, but no fewer than two frames take, after which idle blocks run on a batch that is not full."""
 
 
 class SharedBodyComponent(StageComponent):
@@ -38,9 +38,10 @@ class SharedBodyComponent(StageComponent):
 
     Maps may lie in external memory instead, weights too; the latter come into buffers on chip (`SharedWeights`).
 
-    A batch that is not full is run all the same when no word of a next frame has come for as long as a frame takes and
-    the blocks have nothing else to do. Were they less patient, the first frame would run alone, and the batches of
-    frames that come at the design's pace would grow slowly: the weights are loaded for each of them.
+    A batch that is not full is run all the same when no word of a next frame has come for as long as two frames take
+    and the blocks have nothing else to do. Were they less patient, the first frame would run alone, and the batches of
+    frames that come at the design's pace would grow slowly: the weights are loaded for each of them. At that pace there
+    is less than a frame's time between two, but the first one meets empty pipelines and gains on the second.
     """
 
     def __init__(self, stage: SharedBody, net: QNet) -> None:
@@ -153,7 +154,7 @@ class SharedBodyComponent(StageComponent):
         else:
             write_memory(m, beats, self, f"{stage.name}_ends", self._maps_base, how)
         half, frames, place = Signal(name="load_half"), Signal(range(stage.batch + 1)), Signal.like(how.at)
-        patience = max(PATIENCE, stage.interval_cycles)
+        patience = max(PATIENCE, 2 * stage.interval_cycles)
         waited, filled = counter(patience + 1, "waited"), Signal(name="filled")
         m.d.comb += [how.at.eq(place), how.words.eq(words)]
         enough = (frames == stage.batch) | ((frames != 0) & resting & (waited == patience))
