@@ -98,7 +98,8 @@ def test_the_order_of_starts_is_plain(pictures: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_same_command_for_one_process_and_two(tmp_path: Path) -> None:
-    flags = ("--epochs", "1", "--batch-size", "200", "--seed", "3", "--cpu", "--json")
+    # Two steps: over more, rounding alone grows without bound. Batch norms left to each process differ by 1.5e-5 here.
+    flags = ("--epochs", "1", "--batch-size", "800", "--seed", "3", "--cpu", "--json")
     alone = deepdive(*COMMAND, *flags, "-o", str(tmp_path / "alone"))
     assert alone.returncode == 0, alone.stderr
     one = json.loads(alone.stdout)
@@ -108,7 +109,7 @@ def test_the_same_command_for_one_process_and_two(tmp_path: Path) -> None:
     together = deepdive(*COMMAND, *flags, "-o", str(tmp_path / "together"), launcher=torchrun)
     assert together.returncode == 0, together.stderr
     two = json.loads(together.stdout)  # one object: only the first process speaks
-    assert two["test_loss"] == pytest.approx(one["test_loss"], rel=1e-3)
+    assert two["test_loss"] == pytest.approx(one["test_loss"], rel=2e-6)
 
 
 @pytest.mark.slow
