@@ -14,8 +14,9 @@ from deepdive.compiler import padding
 from deepdive.compiler.compile import compile as compile_network
 from deepdive.compiler.design import Design
 from deepdive.errors import CheckFailed, DeepDiveError
+from deepdive.hardware.rtl.patience import pauses
 from deepdive.hardware.rtl.window import PATIENCE
-from deepdive.hardware.stages import Depthwise, Window
+from deepdive.hardware.stages import Depthwise
 from deepdive.qnet import QNet
 from deepdive.simulation.bench import Run
 from deepdive.simulation.compare import compare
@@ -63,9 +64,7 @@ def test_every_unit_equals_the_reference(four_blocks: tuple[QNet, Design, Path],
         # Behind the last frame none comes: windows wait for it in vain, once each.
         *apart, last = np.diff(found.frames[:, 1]) - design.frame_interval_cycles
         assert not any(apart)
-        windows = [stage for unit in design.units for stage in unit.stages if isinstance(stage, Window)]
-        pauses = max(stage.pause_cycles for unit in design.units for stage in unit.stages)
-        assert 0 <= last <= len(windows) * (PATIENCE + pauses)
+        assert 0 <= last <= sum(PATIENCE + pause for pause in pauses(design.units).values())
         assert found.latency_cycles <= design.latency_cycles
 
 
@@ -85,19 +84,25 @@ def test_one_frame_leaves_without_a_second_one(four_blocks: tuple[QNet, Design, 
     check(net, simulate(program, design, net, images, Run(1)), images)
 
 
-def test_a_window_waits_longer_than_its_writer_pauses(tmp_path: Path) -> None:
-    """`expand` gives two beats in 64 cycles and sets the frame interval; steps ahead of it would hold it up."""
-    net = Separable(8, 8, (4, 64), (Block(64, 2, 5),), features=8, classes=4).build(1)
-    design = compile_network(net, board="zcu102", objective="min-resources", target_fps=2000, sharing="never")
-    writer = next(stage for unit in design.units for stage in unit.stages if stage.name == "body1_pointwise")
-    assert writer.pause_cycles > PATIENCE
-    assert writer.interval_cycles == design.frame_interval_cycles
+def test_windows_wait_for_pixels_that_come_at_the_pace_of_the_slowest_stage(tmp_path: Path) -> None:
+    """The second block is faster than the first one and pauses after each pixel; steps ahead would hold both up.
+
+    Of the last frame, behind which nothing comes, each window waits in vain.
+    """
+    blocks = (Block(48, 3, 5, 2), Block(48, 3, 5))
+    net = Separable(16, 16, (4, 32), blocks, features=8, classes=4).build(1)
+    design = compile_network(net, board="zcu102", objective="min-resources", target_fps=3000, sharing="never")
+    slow, fast = (unit.interval_cycles for unit in design.units if unit.name.startswith("body"))
+    assert slow == design.frame_interval_cycles
+    assert slow > 1.1 * fast
     write_project(design, net, tmp_path)
     program = compile_simulator(tmp_path, design, jobs=1, optimize="-O0")
     images = random_codes(net, FRAMES)
     found = simulate(program, design, net, images, Run(FRAMES))
     check(net, found, images)
-    assert (np.diff(found.frames[:, 1]) == design.frame_interval_cycles).all()
+    *apart, last = np.diff(found.frames[:, 1]) - slow
+    assert not any(apart)
+    assert last <= sum(PATIENCE + pause for pause in pauses(design.units).values())
 
 
 def test_a_stream_that_ends_early_is_reported(four_blocks: tuple[QNet, Design, Path]) -> None:

@@ -15,6 +15,7 @@ from deepdive.hardware.rtl.accelerator import AcceleratorComponent
 from deepdive.hardware.rtl.dsp_column import MODULE as DSP_MODULE
 from deepdive.hardware.rtl.dsp_column import dsp_kind, mac_column
 from deepdive.hardware.rtl.memories import MEMORY_MODULES, memory_module
+from deepdive.hardware.rtl.patience import pauses
 from deepdive.hardware.rtl.unit import UnitComponent
 from deepdive.qnet import QNet
 
@@ -38,8 +39,8 @@ def write_project(design: Design, net: QNet, folder: Path) -> None:
     DeepDiveError
         Naming a stage that has no RTL, or a column that is too wide for the DSP.
     """
-    writers = {stream.name: stage for unit in design.units for stage in unit.stages for stream in stage.outputs}
-    units = {unit.name: UnitComponent(unit, net, writers) for unit in design.units}
+    wait = pauses(design.units)
+    units = {unit.name: UnitComponent(unit, net, wait) for unit in design.units}
     columns = sorted({shape for unit in units.values() for shape in unit.columns}, key=lambda shape: shape.name)
     kind = dsp_kind(design.board.part)
     modules: dict[str, Elaboratable] = {shape.name: mac_column(shape, kind) for shape in columns}

@@ -15,7 +15,6 @@ from deepdive.hardware.rtl.fifo import StreamFifo
 from deepdive.hardware.rtl.mac_column import MacShape
 from deepdive.hardware.rtl.memories import RomImage
 from deepdive.hardware.rtl.memory_ports import ExternalMemory, external_memories, memory_members
-from deepdive.hardware.stages import Stage
 from deepdive.hardware.stream import Stream
 from deepdive.hardware.units import Unit
 from deepdive.qnet import QNet
@@ -27,19 +26,17 @@ class UnitComponent(wiring.Component):
     The FIFO of the unit's input belongs to whoever writes it.
 
     Inside, every stream `s` that a stage writes has signals ``s_payload``, ``s_valid``, ``s_ready`` at the FIFO's input
-    and ``s_read_valid``, ``s_read_ready`` at its output, for those who simulate. `writers` are the stages of all units,
-    by the name of the stream that they write.
+    and ``s_read_valid``, ``s_read_ready`` at its output, for those who simulate. `pauses` are clock cycles that windows
+    wait for the next frame, by name of the stage.
     """
 
-    def __init__(self, unit: Unit, net: QNet, writers: Mapping[str, Stage]) -> None:
+    def __init__(self, unit: Unit, net: QNet, pauses: Mapping[str, int]) -> None:
         members = {"input": In(beat(unit.input)), "output": Out(beat(unit.output))}
         for stage in unit.stages:
             members |= memory_members(stage)
         super().__init__(members)
         self.unit = unit
-        self.stages = {
-            stage.name: stage_component(stage, net, pause_cycles(stage.inputs[0], writers)) for stage in unit.stages
-        }
+        self.stages = {stage.name: stage_component(stage, net, pauses.get(stage.name, 0)) for stage in unit.stages}
 
     @property
     def roms(self) -> list[RomImage]:
@@ -85,14 +82,6 @@ class UnitComponent(wiring.Component):
             read_ready.eq(fifo.output.ready),
         ]
         return fifo.output
-
-
-def pause_cycles(source: Stream, writers: Mapping[str, Stage]) -> int:
-    """Clock cycles without a beat between two frames of a stream: of the last stage before it that pauses by itself."""
-    writer = writers.get(source.name)
-    while writer and not writer.pause_cycles:
-        writer = writers.get(writer.inputs[0].name)
-    return writer.pause_cycles if writer else 0
 
 
 def unit_memories(unit: Unit) -> tuple[ExternalMemory, ...]:

@@ -17,8 +17,8 @@ from deepdive.hardware.rtl.memories import RamPorts, add_ram
 from deepdive.hardware.stages.window import Window
 
 PATIENCE = 32
-"""Cycles that a window waits for the next frame, beyond the pause of the stage that writes its input, before it goes on
-without: what is in between may come a little late; little beside what a frame that really is the last one takes."""
+"""Cycles that a window waits for the next frame, beyond the pause that its design makes between two frames, before it
+goes on without: what is in between may come a little late."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,8 @@ class WindowComponent(StageComponent):
     *ahead* of the input: they read lines and columns but write no line, so that the real steps, once they come, find
     the lines as they were; those give no window a second time. An excursion lasts at least `settle` pixels, after
     which the real steps have refilled the columns that a later window needs. That time is lost where the next frame
-    was only a few cycles away, so an excursion begins after `PATIENCE` cycles without a beat, and as many more as the
-    stage that writes the input pauses (`pause`, clock cycles).
+    was only a few cycles away, so an excursion begins after `PATIENCE` cycles without a beat, and as many more as
+    frames may be apart though the next one is on its way (`pause`, clock cycles).
     """
 
     def __init__(self, stage: Window, pause: int = 0) -> None:
