@@ -12,6 +12,14 @@ from pathlib import Path
 from deepdive.errors import DeepDiveError
 
 
+def cache_folder() -> Path:
+    """Where what can be made again is kept: `$DEEPDIVE_CACHE`, or `deepdive` in the user's cache folder."""
+    named = os.environ.get("DEEPDIVE_CACHE")
+    if named:
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "deepdive"
+
+
 @contextmanager
 def atomic_path(target: str | Path) -> Iterator[Path]:
     """Yield a temporary path in the target's folder; on success it replaces `target`, on failure it is removed.

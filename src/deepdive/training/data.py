@@ -8,8 +8,9 @@ import numpy as np
 from PIL import Image
 
 from deepdive.errors import DeepDiveError
+from deepdive.files import cache_folder
 from deepdive.qnet.preprocess import Preprocess
-from deepdive.training.decode import IMAGES, INDEX, LABELS, Progress, cache_folder, decoded, read_cache
+from deepdive.training.decode import IMAGES, INDEX, LABELS, Progress, decoded, read_cache
 from deepdive.training.image_set import Data, ImageSet
 from deepdive.training.sources import folder_source, tar_source
 

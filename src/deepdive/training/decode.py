@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -61,14 +60,6 @@ class Source:
     classes: tuple[str, ...]
     count: int
     images: Callable[[], Iterable[Encoded]]
-
-
-def cache_folder() -> Path:
-    """Where decoded images are kept: `$DEEPDIVE_CACHE`, or `deepdive` in the user's cache folder."""
-    named = os.environ.get("DEEPDIVE_CACHE")
-    if named:
-        return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "deepdive"
 
 
 def decoded(source: Source, preprocess: Preprocess, cache: Path, progress: Progress | None = None) -> ImageSet:
