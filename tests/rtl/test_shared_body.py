@@ -145,7 +145,7 @@ def cases() -> list[Case]:
         Case("one_buffer", MIXED, Sharing(WIDE, maps="on_chip", weight_buffers=1), 9),
         Case("maps_outside", NIBBLES, Sharing(SMALL, weights="on_chip", batch=3), 10),
         Case("weights_outside", NIBBLES, Sharing(SMALL, maps="on_chip"), 11),
-        Case("small_maps", Separable(8, 8, (4, 40), (Block(40, 2, 5),)), inside(NARROW, 2), 15),
+        Case("small_maps", Separable(8, 8, (4, 20), (Block(20, 2, 5),)), inside(NARROW, 2), 15),
         Case("narrow_port", LOADING, Sharing(SMALL, maps="on_chip", port_cycles=2), 16),
         Case("tiny", Separable(8, 8, (4, 4), (Block(4, 1, 3, 2), Block(4, 1, 3, 2), Block(4, 1))), inside(SMALL, 2), 7),
     ]  # fmt: skip
