@@ -86,16 +86,16 @@ class RtlSimulation:
     def frame_interval_cycles(self) -> int:
         """Clock cycles a frame between the ends of two batches, at the slower end of the design.
 
-        While the pipeline fills, it takes frames faster than it gives them; at the end, when nothing follows, it gives
-        them faster than it took them. Of single frames the last two count that another one follows: behind the last one
-        windows wait in vain. The first batch of a shared unit, and with it the last one, may be smaller than the
-        others: of batches it is the median of what lies between each frame and the one a batch later. Of a single
-        batch it is the clock cycles of the whole run, a frame.
+        While the pipeline fills, it takes frames faster than it gives them. At the end, when nothing follows, windows
+        wait in vain, and what they hold back is missed by the frame in front, too: of single frames the last two count
+        that two others follow, if there are so many. The first batch of a shared unit, and with it the last one, may be
+        smaller than the others: of batches it is the median of what lies between each frame and the one a batch later.
+        Of a single batch it is the clock cycles of the whole run, a frame.
         """
         if len(self.frames) <= self.batch:
             return math.ceil((self.frames[-1, 1] - self.frames[0, 0]) / len(self.frames))
         apart = (self.frames[self.batch :] - self.frames[: -self.batch]).max(axis=1)
-        middle = apart[-2:][0] if self.batch == 1 else np.sort(apart)[len(apart) // 2]
+        middle = apart[-3:][0] if self.batch == 1 else np.sort(apart)[len(apart) // 2]
         return math.ceil(middle / self.batch)
 
     @property

@@ -19,7 +19,7 @@ from deepdive.files import atomic_path, cache_folder
 TOP = "bench"
 RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
 TRACING = "verilated_vcd_c.cpp"
-OPTIMIZE = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-timing", "--output-split", "15000")
+OPTIMIZE = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-timing", "--output-split", "60000")
 
 
 def verilator_root() -> Path:
