@@ -16,8 +16,9 @@ from deepdive.qnet import QNet
 from deepdive.simulation.compare import compare
 from deepdive.simulation.csim import read_maps, write_input
 
-OURS = ("-I.", "-Iinclude", "-fsanitize=undefined", "-fno-sanitize-recover=all")
-"""The stand-in headers, and an end to any undefined behaviour."""
+OURS = ("-I.", "-Iinclude", "-fsanitize=undefined", "-fsanitize-undefined-trap-on-error")
+"""The stand-in headers, and an end to any undefined behaviour: a trap, since words about it take a quarter of the time
+to compile."""
 
 FLAGS = ("-std=c++17", "-O0", "-Wall", "-Wextra", "-Werror")
 QUIET = ("-Wno-unknown-pragmas", "-Wno-unused-label")
@@ -62,7 +63,7 @@ def check_cases(cases: Sequence[Case], folder: Path, headers: Sequence[str] = OU
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     ran = subprocess.run(["./all"], cwd=folder, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stderr
+    assert ran.returncode == 0, ran.stderr or "undefined behaviour; without the trap in OURS it says where"
     for index, case in enumerate(cases):
         found = compare(read_maps(case.design, case.net, len(case.images), folder / f"case{index}"), reference(case))
         assert found.differing == 0, (index, found.first_difference, case.design.units)

@@ -55,6 +55,8 @@ def test_every_frames_last_beat_is_marked_whatever_waits(beats: int, tmp_path: P
     render("last_beat.v", tmp_path / "last_beat.v")
     (tmp_path / "bench.v").write_text(BENCH.replace("@", str(beats)))
     (tmp_path / "main.cpp").write_text(MAIN)
-    program = build_simulator(tmp_path, [tmp_path / "last_beat.v", tmp_path / "bench.v"], tmp_path / "main.cpp")
+    program = build_simulator(
+        tmp_path, [tmp_path / "last_beat.v", tmp_path / "bench.v"], tmp_path / "main.cpp", optimize="-O0"
+    )
     said = subprocess.run([program], capture_output=True, text=True, check=True, timeout=60).stdout
     assert said.splitlines() == [f"{at} {int(at % beats == beats - 1)}" for at in range(40)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
@@ -9,8 +10,9 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 ROOMS = ("vitis", "vivado")
 
 
+@cache
 def environment() -> Environment:
-    """The templates; an unknown name in one is an error."""
+    """The templates; an unknown name in one is an error. Made when needed: the loaders import rooms that import this."""
     return Environment(
         loader=ChoiceLoader([PackageLoader(f"deepdive.backends.{room}") for room in ROOMS]),
         undefined=StrictUndefined,
@@ -21,9 +23,6 @@ def environment() -> Environment:
     )
 
 
-ENVIRONMENT = environment()
-
-
 def render(template: str, path: Path, **values: object) -> None:
     """Fill a template into a file."""
-    path.write_text(ENVIRONMENT.get_template(f"{template}.jinja").render(**values), encoding="utf-8")
+    path.write_text(environment().get_template(f"{template}.jinja").render(**values), encoding="utf-8")
