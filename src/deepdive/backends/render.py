@@ -12,7 +12,7 @@ ROOMS = ("vitis", "vivado")
 
 @cache
 def environment() -> Environment:
-    """The templates; an unknown name in one is an error. Made when needed, since the loaders import what imports this."""
+    """The templates; an unknown name in one is an error. Made when needed: the loaders import what imports this."""
     return Environment(
         loader=ChoiceLoader([PackageLoader(f"deepdive.backends.{room}") for room in ROOMS]),
         undefined=StrictUndefined,
