@@ -8,6 +8,7 @@ that the paper's authors published runs on their picture, and its maps are held 
 from __future__ import annotations
 
 import argparse
+import math
 import tempfile
 import time
 from collections.abc import Mapping
@@ -29,8 +30,6 @@ from deepdive.simulation.rtl import batch, compile_simulator, simulate
 from deepdive.simulation.synthesis import family_of, synthesise
 from networks import random_codes
 
-FRAMES = 6
-"""Deep networks hold four frames at a time, and only then show whether they keep their pace."""
 KINDS = ("dsp", "lut", "bram36", "ff")
 SIMULATION = (
     "| network | frames | values compared | differing | cycles a frame | model | off by | latency, first frame | model "
@@ -88,13 +87,19 @@ def simulation_row(case: Case, jobs: int | None) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def enough(design: Design) -> int:
+    """Frames that show the pace of a full pipeline: of batches three; of single ones as many as it holds and some."""
+    held = math.ceil(design.latency_cycles / design.frame_interval_cycles)
+    return max(held + 2, 3 * batch(design))
+
+
 def paper_case(folder: Path, board: str) -> Case:
     """The authors' picture twice, then noise."""
     net = import_(folder)
     with np.load(folder / "golden" / "cat.npz", allow_pickle=False) as cat:
         theirs = {name: cat[name] for name in cat.files if name != "input"}
-        images = np.concatenate([np.stack([cat["input"]] * 2), random_codes(net, FRAMES - 2, seed=1)])
-    design = compile_network(net, board=board)
+        design = compile_network(net, board=board)
+        images = np.concatenate([np.stack([cat["input"]] * 2), random_codes(net, enough(design) - 2, seed=1)])
     shared = len(theirs.keys() & {unit.output_map for unit in design.units})
     return Case(f"the paper's network, {shared} maps equal to the authors', {board}", design, net, images, theirs)
 
@@ -129,7 +134,7 @@ def main() -> None:
     parser.add_argument("--paper", type=Path, help="folder of the paper's published network")
     parser.add_argument("--bits", type=int, default=8, help="of the weights")
     parser.add_argument("--board", default="zcu102")
-    parser.add_argument("--frames", type=int, help="default: 6, or three batches of what shared units take at a time")
+    parser.add_argument("--frames", type=int, help="default: as many as show the pace of a full pipeline")
     parser.add_argument("--jobs", type=int, help="compilers at a time; default: one a core")
     parser.add_argument("--synthesise", action="store_true", help="count primitives instead of simulating")
     parser.add_argument("--dsp-instances", action="store_true", help="multipliers are DSPs that sum in cascades")
@@ -144,8 +149,7 @@ def main() -> None:
             print(f"| {label} |", flush=True)
             print_synthesis(design, net, given.units)
         else:
-            frames = given.frames or max(FRAMES, 3 * batch(design))
-            images = random_codes(net, frames, seed=1)
+            images = random_codes(net, given.frames or enough(design), seed=1)
             print(simulation_row(Case(label, design, net, images, {}), given.jobs), flush=True)
     if given.paper:
         print(simulation_row(paper_case(given.paper, given.board), given.jobs), flush=True)

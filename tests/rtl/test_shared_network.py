@@ -64,3 +64,13 @@ def test_a_first_batch_that_is_not_full_does_not_change_the_interval() -> None:
     ]
     frames = np.stack([np.arange(len(ends)) * 20, ends], axis=1)
     assert RtlSimulation({}, frames, {}, batch=4).frame_interval_cycles == 100
+
+
+def test_of_single_frames_the_last_two_of_a_fed_pipeline_count() -> None:
+    """A pipeline that holds four frames gives one each 100 cycles, and those in front of the last ones later."""
+    starts = [0, 80, 170, *range(270, 970, 100)]
+    ends = [*range(400, 1100, 100), 1150, 1200, 1250]
+    found = RtlSimulation({}, np.array(list(zip(starts, ends, strict=True))), {})
+    assert (found.steady, found.steady_frames, found.frame_interval_cycles) == (6, 10, 100)
+    short = RtlSimulation({}, found.frames[:4], {})
+    assert (short.steady, short.steady_frames) == (0, 6)

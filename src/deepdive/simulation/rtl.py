@@ -86,22 +86,31 @@ class RtlSimulation:
     def frame_interval_cycles(self) -> int:
         """Clock cycles a frame between the ends of two batches, at the slower end of the design.
 
-        While the pipeline fills, it takes frames faster than it gives them. At the end, when nothing follows, windows
-        wait in vain, and what they hold back is missed by the frame in front, too: of single frames the last two count
-        that two others follow, if there are so many. The first batch of a shared unit, and with it the last one, may be
-        smaller than the others: of batches it is the median of what lies between each frame and the one a batch later.
-        Of a single batch it is the clock cycles of the whole run, a frame.
+        While the pipeline fills, it takes frames faster than it gives them; at the end, when nothing follows, windows
+        wait in vain, and what they hold back is missed by the frames in front, too. So of single frames the last two
+        count that left a fed pipeline, if there are so many. The first batch of a shared unit, and with it the last
+        one, may be smaller than the others: of batches it is the median of what lies between each frame and the one a
+        batch later. Of a single batch it is the clock cycles of the whole run, a frame.
         """
         if len(self.frames) <= self.batch:
             return math.ceil((self.frames[-1, 1] - self.frames[0, 0]) / len(self.frames))
         apart = (self.frames[self.batch :] - self.frames[: -self.batch]).max(axis=1)
-        middle = apart[-3:][0] if self.batch == 1 else np.sort(apart)[len(apart) // 2]
+        middle = apart[max(self.steady - 2, 0)] if self.batch == 1 else np.sort(apart)[len(apart) // 2]
         return math.ceil(middle / self.batch)
 
     @property
+    def steady(self) -> int:
+        """Frames that left before the last one was taken in, which takes as long as the one before it."""
+        begun = self.frames[:, 0]
+        return int((self.frames[:, 1] <= begun[-1] + (begun[-1] - begun[-2])).sum()) if len(begun) > 1 else 0
+
+    @property
     def steady_frames(self) -> int:
-        """So many frames show the pace of a full pipeline: one batch in it, one behind it, and one that is measured."""
-        return 3 * self.batch
+        """So many frames show the pace of a full pipeline: two of them leave while others come in.
+
+        Of batches one is in it, one behind it, and one is measured.
+        """
+        return len(self.frames) + max(2 - self.steady, 0) if self.batch == 1 else 3 * self.batch
 
     @property
     def longest_stalls(self) -> list[tuple[int, str, str]]:
