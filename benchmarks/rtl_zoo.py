@@ -97,9 +97,9 @@ def paper_case(folder: Path, board: str) -> Case:
     """The authors' picture twice, then noise."""
     net = import_(folder)
     with np.load(folder / "golden" / "cat.npz", allow_pickle=False) as cat:
-        theirs = {name: cat[name] for name in cat.files if name != "input"}
-        design = compile_network(net, board=board)
-        images = np.concatenate([np.stack([cat["input"]] * 2), random_codes(net, enough(design) - 2, seed=1)])
+        picture, theirs = cat["input"], {name: cat[name] for name in cat.files if name != "input"}
+    design = compile_network(net, board=board)
+    images = np.concatenate([np.stack([picture] * 2), random_codes(net, enough(design) - 2, seed=1)])
     shared = len(theirs.keys() & {unit.output_map for unit in design.units})
     return Case(f"the paper's network, {shared} maps equal to the authors', {board}", design, net, images, theirs)
 

@@ -71,6 +71,6 @@ def test_of_single_frames_the_last_two_of_a_fed_pipeline_count() -> None:
     starts = [0, 80, 170, *range(270, 970, 100)]
     ends = [*range(400, 1100, 100), 1150, 1200, 1250]
     found = RtlSimulation({}, np.array(list(zip(starts, ends, strict=True))), {})
-    assert (found.steady, found.steady_frames, found.frame_interval_cycles) == (6, 10, 100)
+    assert (found.left_while_fed, found.steady_frames, found.frame_interval_cycles) == (6, 10, 100)
     short = RtlSimulation({}, found.frames[:4], {})
-    assert (short.steady, short.steady_frames) == (0, 6)
+    assert (short.left_while_fed, short.steady_frames) == (0, 6)

@@ -95,11 +95,11 @@ class RtlSimulation:
         if len(self.frames) <= self.batch:
             return math.ceil((self.frames[-1, 1] - self.frames[0, 0]) / len(self.frames))
         apart = (self.frames[self.batch :] - self.frames[: -self.batch]).max(axis=1)
-        middle = apart[max(self.steady - 2, 0)] if self.batch == 1 else np.sort(apart)[len(apart) // 2]
+        middle = apart[max(self.left_while_fed - 2, 0)] if self.batch == 1 else np.sort(apart)[len(apart) // 2]
         return math.ceil(middle / self.batch)
 
     @property
-    def steady(self) -> int:
+    def left_while_fed(self) -> int:
         """Frames that left before the last one was taken in, which takes as long as the one before it."""
         begun = self.frames[:, 0]
         return int((self.frames[:, 1] <= begun[-1] + (begun[-1] - begun[-2])).sum()) if len(begun) > 1 else 0
@@ -110,7 +110,7 @@ class RtlSimulation:
 
         Of batches one is in it, one behind it, and one is measured.
         """
-        return len(self.frames) + max(2 - self.steady, 0) if self.batch == 1 else 3 * self.batch
+        return len(self.frames) + max(2 - self.left_while_fed, 0) if self.batch == 1 else 3 * self.batch
 
     @property
     def longest_stalls(self) -> list[tuple[int, str, str]]:
