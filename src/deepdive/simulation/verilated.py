@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import shutil
 import subprocess
@@ -20,8 +21,9 @@ TOP = "bench"
 RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
 TRACING = "verilated_vcd_c.cpp"
 OPTIMIZE = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-timing")
-FEW = 4
-"""Compilers that large files keep busy. Each file reads all headers anew: half of the time when files are small."""
+BUNDLE_BYTES = 4_000_000
+"""Of generated C++ that one compiler gets at a time. Each start reads all headers: two seconds, most of what a small
+design takes; what is larger takes a compiler gigabytes of memory."""
 
 
 def verilator_root() -> Path:
@@ -75,7 +77,7 @@ def build_simulator(
         "-Wno-fatal",
         "-Wno-lint",
         *(("--trace-vcd",) if trace else ()),
-        *("--output-split", "60000" if jobs <= FEW else "15000"),
+        *("--output-split", "15000"),
     ]
     run(
         [*map(str, verilate), *OPTIMIZE, *(str(path.resolve()) for path in sources)],
@@ -91,12 +93,30 @@ def build_simulator(
         run([*command, f"-I{generated}", "-c", str(unit), "-o", str(target)], folder)
         return target
 
+    units = bundles([*sorted(generated.glob("*.cpp")), main], generated, jobs)
     with ThreadPoolExecutor(jobs) as pool:
         runtime = pool.map(partial(runtime_object, command), (*RUNTIME, *((TRACING,) if trace else ())))
-        objects = [*pool.map(compile_one, [*sorted(generated.glob("*.cpp")), main]), *runtime]
+        objects = [*pool.map(compile_one, units), *runtime]
     program, unfinished = folder / TOP, generated / TOP
     run([compiler, *map(str, objects), "-pthread", "-o", str(unfinished)], folder)
     return unfinished.replace(program)
+
+
+def bundles(files: Sequence[Path], folder: Path, jobs: int) -> list[Path]:
+    """C++ files in `folder` that include all of `files`: as few as keep `jobs` compilers busy, the largest first."""
+    size = {path: path.stat().st_size for path in files}
+    limit = min(BUNDLE_BYTES, sum(size.values()) / jobs)
+    groups: list[list[Path]] = []
+    filled = math.inf
+    for path in sorted(files, key=lambda path: -size[path]):
+        if filled + size[path] > limit:
+            groups.append([])
+            filled = 0
+        groups[-1].append(path)
+        filled += size[path]
+    for index, group in enumerate(groups):
+        (folder / f"bundle{index}.cc").write_text("".join(f'#include "{path}"\n' for path in group))
+    return [folder / f"bundle{index}.cc" for index in range(len(groups))]
 
 
 def runtime_object(command: Sequence[str], name: str) -> Path:
