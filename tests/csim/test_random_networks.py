@@ -1,6 +1,6 @@
 """Drawn networks in drawn foldings: every stage template with every option, equal to the reference in every code.
 
-The hypothesis seed is fixed, so every run draws the same cases; DEEPDIVE_EXAMPLES asks for more batches of them.
+The hypothesis seed is fixed, so every run draws the same cases; DEEPDIVE_EXAMPLES asks for so many times as many.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from networks import (
 from shared_designs import drawn_shared_design
 
 BOARD = load_board("zcu102")
-EXAMPLES = int(os.environ.get("DEEPDIVE_EXAMPLES", "2"))
-"""Batches a test draws; the first one that hypothesis draws holds the smallest networks there are."""
+EXAMPLES = int(os.environ.get("DEEPDIVE_EXAMPLES", "1"))
+"""How often as many networks a test draws; the first one that hypothesis draws is the smallest there is."""
 
 NETWORKS: dict[str, tuple[st.SearchStrategy[QNet], int]] = {
     "conv": (OPERATOR_NETWORKS["Conv"](), 20),
@@ -56,8 +56,8 @@ NETWORKS: dict[str, tuple[st.SearchStrategy[QNet], int]] = {
     "shared": (separable_networks(), 12),
     "shared and excited": (separable_networks(excited=True), 6),
 }
-"""What to draw, and how many of them go into one batch. Every map of "padded" ones travels with more channels than it
-has, and a few of the others'; windows of "pairs" hold two pixels, and every second one of the others; bodies of
+"""What to draw, and how many of them: one run of the compiler. Every map of "padded" ones travels with more channels
+than it has, and a few of the others'; windows of "pairs" hold two pixels, and every second one of the others; bodies of
 "shared" ones run on shared units, if they can."""
 
 
@@ -65,28 +65,30 @@ has, and a few of the others'; windows of "pairs" hold two pixels, and every sec
 @pytest.mark.parametrize("kind", NETWORKS)
 def test_every_unit_equals_the_reference(kind: str) -> None:
     strategy, count = NETWORKS[kind]
+    draw: Callable[..., Design] = drawn_shared_design
+    if not kind.startswith("shared"):
+        padded, paired = 1.0 if kind.startswith("padded") else 0.3, 1.0 if kind == "pairs" else 0.5
+        draw = partial(drawn_design, padded=padded, paired=paired)
+    cases: list[Case] = []
 
-    # No shrinking: every attempt would run the C++ compiler again.
     @settings(
-        max_examples=EXAMPLES,
+        max_examples=EXAMPLES * count,
         derandomize=True,
         deadline=None,
         database=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(st.lists(st.tuples(strategy, SEEDS, st.integers(1, 3)), min_size=count, max_size=count))
-    def check(drawn: list[tuple[QNet, int, int]]) -> None:
-        draw: Callable[..., Design] = drawn_shared_design
-        if not kind.startswith("shared"):
-            padded, paired = 1.0 if kind.startswith("padded") else 0.3, 1.0 if kind == "pairs" else 0.5
-            draw = partial(drawn_design, padded=padded, paired=paired)
-        cases = [drawn_case(draw, index, *choice) for index, choice in enumerate(drawn)]
-        assert kind != "pairs" or any(has_pairs(case.design) for case in cases)
-        with tempfile.TemporaryDirectory() as folder:
-            check_cases(cases, Path(folder))
+    @given(strategy, SEEDS, st.integers(1, 3))
+    def collect(net: QNet, seed: int, frames: int) -> None:
+        cases.append(drawn_case(draw, len(cases), net, seed, frames))
 
-    check()
+    collect()
+    assert len(cases) == EXAMPLES * count
+    assert kind != "pairs" or any(has_pairs(case.design) for case in cases)
+    for first in range(0, len(cases), count):
+        with tempfile.TemporaryDirectory() as folder:
+            check_cases(cases[first : first + count], Path(folder))
 
 
 def has_pairs(design: Design) -> bool:

@@ -43,7 +43,7 @@ def emit(modules: Mapping[str, Elaboratable]) -> dict[str, str]:
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """No search for garbage: Amaranth makes millions of small objects that all live, and a quarter of its time goes there."""
+    """No search for garbage: Amaranth makes millions of small objects that all live; it takes a quarter of the time."""
     was = gc.isenabled()
     gc.disable()
     try:
