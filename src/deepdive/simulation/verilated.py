@@ -90,7 +90,7 @@ def build_simulator(
 
     def compile_one(unit: Path) -> Path:
         target = generated / f"{unit.stem}.o"
-        run([*command, f"-I{generated}", "-c", str(unit), "-o", str(target)], folder)
+        run([*command, f"-I{generated}", f"-I{main.parent}", "-c", str(unit), "-o", str(target)], folder)
         return target
 
     units = bundles([*sorted(generated.glob("*.cpp")), main], generated, jobs)
@@ -103,7 +103,7 @@ def build_simulator(
 
 
 def bundles(files: Sequence[Path], folder: Path, jobs: int) -> list[Path]:
-    """C++ files in `folder` that include all of `files`: as few as keep `jobs` compilers busy, the largest first."""
+    """C++ files in `folder` that include `files` by name: as few as keep `jobs` compilers busy, large ones first."""
     size = {path: path.stat().st_size for path in files}
     limit = min(BUNDLE_BYTES, sum(size.values()) / jobs)
     groups: list[list[Path]] = []
@@ -115,7 +115,7 @@ def bundles(files: Sequence[Path], folder: Path, jobs: int) -> list[Path]:
         groups[-1].append(path)
         filled += size[path]
     for index, group in enumerate(groups):
-        (folder / f"bundle{index}.cc").write_text("".join(f'#include "{path}"\n' for path in group))
+        (folder / f"bundle{index}.cc").write_text("".join(f'#include "{path.name}"\n' for path in group))
     return [folder / f"bundle{index}.cc" for index in range(len(groups))]
 
 
