@@ -49,17 +49,17 @@ CASES = [
     window_case(ConvSpec("window_5x5", 2, (28, 28), (48, 48), (5, 5), (2, 2), (2, 2, 2, 2), groups=48), 4),
     dense_case(ConvSpec("packed", 3, (2, 2), (64, 64), bits=(8, 4, 8)), 8, 8, 1, field=18),
     dense_case(ConvSpec("packed_odd", 4, (2, 2), (36, 21), bits=(8, 4, 8)), 12, 3, 1, field=18),
-    dense_case(ConvSpec("packed_k3", 5, (4, 4), (4, 8), (3, 3), (1, 1), SAME3, bits=(8, 4, 8)), 2, 4, 2, field=18),
-    dense_case(ConvSpec("packed8", 27, (2, 2), (64, 32)), 16, 4, 1, field=18),
-    dense_case(ConvSpec("packed8_wide", 28, (2, 2), (96, 32)), 48, 2, 1, field=18),
-    dense_case(ConvSpec("packed8_k3", 29, (4, 4), (4, 8), (3, 3), (1, 1), SAME3), 2, 4, 2, field=18),
-    dense_case(ConvSpec("packed8_25_bits", 30, (2, 2), (64, 32)), 16, 4, 1, field=16),
-    dense_case(ConvSpec("packed6", 31, (2, 2), (64, 32), bits=(8, 6, 8)), 16, 4, 1, field=18),
-    dense_case(ConvSpec("dense_fabric", 40, (2, 2), (64, 32), bits=(8, 4, 8)), 16, 4, 1, fabric=True),
+    dense_case(ConvSpec("packed_k3", 5, (4, 4), (4, 8), (3, 3), (1, 1), SAME3, bits=(8, 4, 8)), 1, 4, 2, field=18),
+    dense_case(ConvSpec("packed8", 27, (2, 2), (64, 32)), 8, 4, 1, field=18),
+    dense_case(ConvSpec("packed8_wide", 28, (2, 2), (48, 16)), 16, 2, 1, field=18),
+    dense_case(ConvSpec("packed8_k3", 29, (4, 4), (4, 8), (3, 3), (1, 1), SAME3), 1, 4, 2, field=18),
+    dense_case(ConvSpec("packed8_25_bits", 30, (2, 2), (64, 32)), 8, 4, 1, field=16),
+    dense_case(ConvSpec("packed6", 31, (2, 2), (64, 32), bits=(8, 6, 8)), 8, 2, 1, field=18),
+    dense_case(ConvSpec("dense_fabric", 40, (2, 2), (64, 32), bits=(8, 4, 8)), 16, 2, 1, fabric=True),
     dense_case(
         ConvSpec("dense_fabric_signed", 41, (2, 2), (60, 32), bits=(8, 4, 8), signed=(True, True)),
         10,
-        4,
+        2,
         1,
         fabric=True,
     ),
@@ -71,13 +71,13 @@ CASES = [
     dense_case(ConvSpec("cascade", 32, (2, 2), (64, 64), bits=(8, 4, 8)), 16, 4, 1, field=18, cascade=True),
     dense_case(ConvSpec("cascade_odd", 33, (2, 2), (36, 21), bits=(8, 4, 8)), 12, 3, 1, field=18, cascade=True),
     dense_case(ConvSpec("cascade_wide", 34, (2, 2), (128, 32), bits=(8, 4, 8)), 64, 2, 1, field=18, cascade=True),
-    dense_case(ConvSpec("cascade8", 35, (2, 2), (96, 32)), 48, 2, 1, field=18, cascade=True),
-    dense_case(ConvSpec("cascade8_25_bits", 36, (2, 2), (64, 32)), 16, 4, 1, field=16, cascade=True),
-    dense_case(ConvSpec("cascade_plain", 37, (2, 2), (64, 32)), 16, 4, 1, cascade=True),
-    dense_case(ConvSpec("plain", 6, (2, 2), (64, 32)), 16, 4, 1),
+    dense_case(ConvSpec("cascade8", 35, (2, 2), (48, 32)), 24, 2, 1, field=18, cascade=True),
+    dense_case(ConvSpec("cascade8_25_bits", 36, (2, 2), (64, 32)), 16, 2, 1, field=16, cascade=True),
+    dense_case(ConvSpec("cascade_plain", 37, (2, 2), (64, 32)), 16, 2, 1, cascade=True),
+    dense_case(ConvSpec("plain", 6, (2, 2), (64, 32)), 16, 2, 1),
     dense_case(ConvSpec("plain_rom", 7, (2, 2), (256, 64)), 8, 4, 1),
     dense_case(ConvSpec("external", 27, (2, 2), (64, 32), bits=(8, 4, 8)), 4, 4, 1, "external"),
-    dense_case(ConvSpec("one_step", 8, (4, 4), (3, 16), (3, 3), (1, 1), SAME3), 3, 4, 4),
+    dense_case(ConvSpec("one_step", 8, (4, 4), (3, 8), (3, 3), (1, 1), SAME3), 3, 2, 2),
     depthwise_case(ConvSpec("depthwise", 9, (4, 4), (32, 32), (3, 3), padding=SAME3, groups=32), 4),
     depthwise_case(
         ConvSpec("depthwise_cascade", 38, (4, 4), (32, 32), (3, 3), padding=SAME3, groups=32), 4, cascade=True
@@ -91,9 +91,11 @@ CASES = [
         ConvSpec("fabric", 10, (4, 4), (64, 64), (3, 3), padding=SAME3, groups=64, bits=(8, 4, 8)), 2, fabric=True
     ),
     depthwise_case(
-        ConvSpec("fabric_5x5", 11, (4, 4), (16, 16), (5, 5), padding=(2, 2, 2, 2), groups=16), 1, fabric=True
+        ConvSpec("fabric_5x5", 11, (4, 4), (16, 16), (5, 5), padding=(2, 2, 2, 2), groups=16, bits=(8, 4, 8)),
+        1,
+        fabric=True,
     ),
-    depthwise_pairs_case(ConvSpec("pairs", 32, (4, 4), (32, 32), (3, 3), padding=SAME3, groups=32), 4),
+    depthwise_pairs_case(ConvSpec("pairs", 32, (4, 4), (32, 32), (3, 3), padding=SAME3, groups=32), 2),
     depthwise_pairs_case(
         ConvSpec("pairs_5x5", 33, (4, 4), (96, 96), (5, 5), (2, 2), (2, 2, 2, 2), groups=96, bits=(8, 4, 8)), 2
     ),

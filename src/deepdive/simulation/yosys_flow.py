@@ -12,6 +12,7 @@ from deepdive.simulation.netlist import Module, read_netlist
 
 Family = Literal["xcup", "xc7"]
 ROM = "deepdive_rom.v"
+BLOCK_RAM_CONTENTS = "brams_defs.vh"
 TIMEOUT_S = 3600.0
 
 # Yosys 0.70 stops in ABC9 on UltraScale+; ABC works. Apart from that, steps and costs are those of synth_xilinx.
@@ -41,5 +42,6 @@ def map_to_primitives(folder: Path, sources: Sequence[str], top: str, family: Fa
         When Yosys fails or takes longer than an hour.
     """
     (folder / ROM).write_text(part("synthesis_rom.v"), encoding="utf-8")
+    (folder / BLOCK_RAM_CONTENTS).write_text(part(BLOCK_RAM_CONTENTS), encoding="utf-8")
     yosys(SCRIPT.format(sources=" ".join(sources), family=family, top=top), folder, timeout=TIMEOUT_S)
     return read_netlist(folder / "netlist.json")
