@@ -31,7 +31,7 @@ demo: $(STAMP) ## a pretrained network and photographs in, a bit-exact accelerat
 	$(BIN)/deepdive demo
 
 test: lint ## ruff, mypy, and every test
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
+	$(BIN)/python -m pytest -n $(JOBS)
 
 lint: $(STAMP) ## ruff and mypy
 	$(BIN)/ruff check .

@@ -31,7 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark everything in tests/csim and tests/rtl, and skip what this machine has no tool for.
 
-    Tests of a file that share what `make_once` made go to one process (`--dist loadgroup`): others would wait for it.
+    Tests of a file that share what lies in its `module_folder` go to one process: others would make it again.
     """
     no_compiler = shutil.which("g++") is None
     missing = [name for name in RTL_MODULES if find_spec(name) is None]
@@ -41,7 +41,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.csim)
         elif folder == "rtl":
             item.add_marker(pytest.mark.rtl)
-        if "make_once" in getattr(item, "fixturenames", ()):
+        if "module_folder" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
         if no_compiler and (item.get_closest_marker("csim") or item.get_closest_marker("rtl")):
             item.add_marker(pytest.mark.skip(reason="g++ is not installed"))

@@ -34,9 +34,8 @@ from deepdive.hardware.stream import Stream
 from deepdive.qnet import FeatureMap
 from deepdive.simulation.bench import part
 from deepdive.simulation.logic_depth import logic_depth
-from deepdive.simulation.netlist import Module, primitives, read_netlist, resources
+from deepdive.simulation.netlist import Module, primitives, resources
 from deepdive.simulation.yosys_flow import map_to_primitives
-from rtl.conftest import MakeOnce
 
 SAME3 = (1, 1, 1, 1)
 SHARE = 0.15
@@ -137,7 +136,7 @@ MODEL: dict[str, Resources] = (
 )
 
 
-def fill(folder: Path) -> None:
+def synthesise(folder: Path) -> dict[str, Module]:
     """One run of Yosys over a module that holds one of each."""
     modules = {case.name: case.component for case in STAGES.values()}
     for case in STAGES.values():
@@ -156,7 +155,7 @@ def fill(folder: Path) -> None:
     instances = "\n".join(f"(* keep *) {name} the_{name}();" for name in MODEL)
     (folder / "top.v").write_text(f"module {TOP};\n{instances}\nendmodule\n")
     sources = ["counted_rom", *modules, *ROMS, "top"]
-    map_to_primitives(folder, [*MEMORY_MODULES, DSP_FILE, *(f"{name}.v" for name in sources)], TOP)
+    return map_to_primitives(folder, [*MEMORY_MODULES, DSP_FILE, *(f"{name}.v" for name in sources)], TOP)
 
 
 def rom_verilog(name: str, memory: Memory) -> str:
@@ -169,9 +168,9 @@ def rom_verilog(name: str, memory: Memory) -> str:
     )
 
 
-@pytest.fixture(scope="session")
-def netlist(make_once: MakeOnce) -> dict[str, Module]:
-    return read_netlist(make_once("model", fill) / "netlist.json")
+@pytest.fixture(scope="module")
+def netlist(module_folder: Path) -> dict[str, Module]:
+    return synthesise(module_folder)
 
 
 @pytest.mark.parametrize("name", MODEL)

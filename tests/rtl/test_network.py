@@ -30,22 +30,16 @@ from networks import (
     random_codes,
     separable_networks,
 )
-from rtl.conftest import MakeOnce
 
 FRAMES = 3
 
 
 @pytest.fixture(scope="module")
-def four_blocks(make_once: MakeOnce) -> tuple[QNet, Design, Path]:
+def four_blocks(module_folder: Path) -> tuple[QNet, Design, Path]:
     net = four_block_network(3)
     design = compile_network(net, board="zcu102")
-
-    def fill(folder: Path) -> None:
-        (folder / "rtl").mkdir()
-        write_project(design, net, folder / "rtl")
-        compile_simulator(folder / "rtl", design, jobs=1, optimize="-O0")
-
-    return net, design, compile_simulator(make_once("four_blocks", fill) / "rtl", design)
+    write_project(design, net, module_folder)
+    return net, design, compile_simulator(module_folder, design, jobs=1, optimize="-O0")
 
 
 def check(net: QNet, found: RtlSimulation, images: np.ndarray) -> None:

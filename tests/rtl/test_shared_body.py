@@ -37,7 +37,6 @@ from deepdive.simulation.bench import (
 )
 from deepdive.simulation.verilated import build_simulator
 from networks import Block, Numbers, Separable, random_codes
-from rtl.conftest import MakeOnce
 from rtl.stage_bench import run_beside, stage_memories
 
 FRAMES = 5
@@ -163,7 +162,7 @@ def beats(codes: np.ndarray, lanes: int) -> np.ndarray:
     return codes.reshape(-1, lanes)
 
 
-def fill(folder: Path) -> None:
+def build(folder: Path) -> Path:
     """One simulator of all cases side by side."""
     modules = {case.name: case.component for case in CASES.values()}
     shapes = {shape.name: shape for case in CASES.values() for shape in case.component.columns}
@@ -183,12 +182,12 @@ def fill(folder: Path) -> None:
     parts = "".join(memory_module(name) for name in (*MEMORY_MODULES, "deepdive_dsp48e2.v"))
     (folder / "stages.v").write_text(verilog + parts + bench_verilog([dut(case) for case in CASES.values()]))
     (folder / "main.cpp").write_text(part("main.cpp"))
-    build_simulator(folder, [folder / "stages.v", *write_parts(folder)], folder / "main.cpp", optimize="-O0")
+    return build_simulator(folder, [folder / "stages.v", *write_parts(folder)], folder / "main.cpp", optimize="-O0")
 
 
-@pytest.fixture(scope="session")
-def program(make_once: MakeOnce) -> Path:
-    return make_once("shared_bodies", fill) / "bench"
+@pytest.fixture(scope="module")
+def program(module_folder: Path) -> Path:
+    return build(module_folder)
 
 
 RUNS = {
@@ -199,7 +198,7 @@ RUNS = {
 }
 
 
-@pytest.fixture(scope="session", params=RUNS)
+@pytest.fixture(scope="module", params=RUNS)
 def run(program: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> tuple[str, Path]:
     """The folder with what the monitors saw in one run."""
     folder = tmp_path_factory.mktemp(request.param)

@@ -16,7 +16,6 @@ from deepdive.simulation.bench import Run
 from deepdive.simulation.compare import compare
 from deepdive.simulation.rtl import RtlSimulation, compile_simulator, simulate
 from networks import Block, Numbers, Separable, random_codes
-from rtl.conftest import MakeOnce
 from rtl.test_shared_body import SMALL
 from shared_designs import shared_design
 
@@ -25,17 +24,14 @@ BLOCKS = (Block(6), Block(10, 4, 5, 2, squeeze=4), Block(10, expand=1), Block(10
 
 
 @pytest.fixture(scope="module", params=["on_chip", "external"])
-def mixed(make_once: MakeOnce, request: pytest.FixtureRequest) -> tuple[QNet, Design, Path]:
+def mixed(module_folder: Path, request: pytest.FixtureRequest) -> tuple[QNet, Design, Path]:
     net = Separable(22, 18, (8, 6), BLOCKS, activations=Numbers(weight_bits=4)).build(1)
     sharing = Sharing(SMALL, maps=request.param, weights=request.param, batch=2)
     design = shared_design(net, load_board("zcu102"), [(4, sharing)], seed=1)
-
-    def fill(folder: Path) -> None:
-        (folder / "rtl").mkdir()
-        write_project(design, net, folder / "rtl")
-        compile_simulator(folder / "rtl", design, jobs=1, optimize="-O0")
-
-    return net, design, compile_simulator(make_once(f"shared_network_{request.param}", fill) / "rtl", design)
+    folder = module_folder / request.param
+    folder.mkdir()
+    write_project(design, net, folder)
+    return net, design, compile_simulator(folder, design, jobs=1, optimize="-O0")
 
 
 @pytest.mark.parametrize("how", [Run(FRAMES), Run(FRAMES, 3, 60, 60), Run(1)])

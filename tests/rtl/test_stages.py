@@ -31,7 +31,6 @@ from deepdive.simulation.bench import (
     write_parts,
 )
 from deepdive.simulation.verilated import build_simulator
-from rtl.conftest import MakeOnce
 from rtl.stage_bench import run_beside, stage_memories
 from rtl.stage_cases import (
     FRAMES,
@@ -271,7 +270,7 @@ def dut(case: StageCase) -> Dut:
     )
 
 
-def fill(folder: Path) -> None:
+def build(folder: Path) -> Path:
     """Build one simulator of all cases side by side."""
     modules = {case.name: case.component for case in CASES.values()}
     for case in CASES.values():
@@ -289,12 +288,12 @@ def fill(folder: Path) -> None:
         for i, (stream, codes) in enumerate(zip(case.stage.inputs, case.inputs, strict=True)):
             write_codes(folder / f"{tap_name(case.name, f'input{i}')}.stimulus", stream, codes)
     (folder / "main.cpp").write_text(part("main.cpp"))
-    build_simulator(folder, [folder / "stages.v", *write_parts(folder)], folder / "main.cpp", optimize="-O0")
+    return build_simulator(folder, [folder / "stages.v", *write_parts(folder)], folder / "main.cpp", optimize="-O0")
 
 
-@pytest.fixture(scope="session")
-def program(make_once: MakeOnce) -> Path:
-    return make_once("stages", fill) / "bench"
+@pytest.fixture(scope="module")
+def program(module_folder: Path) -> Path:
+    return build(module_folder)
 
 
 RUNS = {
@@ -306,7 +305,7 @@ RUNS = {
 }
 
 
-@pytest.fixture(scope="session", params=RUNS)
+@pytest.fixture(scope="module", params=RUNS)
 def run(program: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> tuple[str, Path]:
     """The folder with what the monitors saw in one run."""
     folder = tmp_path_factory.mktemp(request.param)
