@@ -83,5 +83,6 @@ def title(name: str) -> str:
             text += word.upper()
         else:
             text += word.capitalize()
-    default = "" if model.endswith("_32") else "-224"
-    return f"{text}-{size}" if size else f"{text}{default}"
+    if not size and not model.endswith("_32"):
+        size = f"{224 if model in SHAPES else zoo.find(model).resolution}"
+    return f"{text}-{size}" if size else text
