@@ -103,12 +103,12 @@ def inside(folding: SharedFolding, batch: int = 1) -> Sharing:
 
 FOUR_BITS = Numbers(bits=4, weight_bits=4)
 KERNELS = Separable(14, 9, (4, 5), (Block(7, 3, 5, 2), Block(7, 2), Block(9, 1, 5)))
-MIXED = Separable(12, 10, (4, 6), (Block(6), Block(10, 3, 5, 2), Block(10, 1), Block(10, 3)))
+MIXED = Separable(8, 6, (4, 6), (Block(6), Block(10, 3, 5, 2), Block(10, 1), Block(10, 3)))
 TABLES = Separable(12, 10, (4, 6), (Block(6, tables=True), Block(10, 3, 5, 2), Block(10, 1, tables=True), Block(10, 3)))
 SQUEEZED = Separable(
     12, 10, (4, 6), (Block(6, squeeze=3, tables=True), Block(8, 3, 5, 2, squeeze=4), Block(8, 1, squeeze=2), Block(8))
 )
-LOADING = Separable(8, 8, (4, 4), (Block(4, 1, 3, 2), Block(32, 1, 3, 2), Block(32, 8)))
+LOADING = Separable(8, 8, (4, 4), (Block(4, 1, 3, 2), Block(24, 1, 3, 2), Block(24, 8)))
 NIBBLES = Separable(
     8, 12, (4, 6), (Block(6, 2), Block(10, 3), Block(10)), activations=Numbers(weight_bits=4, signed=True)
 )
@@ -124,7 +124,7 @@ def cases() -> list[Case]:
         Case("cascades", KERNELS, inside(SMALL.model_copy(update={"cascade": True}), 2), 15),
         Case("cascades_of_some_taps", NIBBLES, Sharing(SMALL.model_copy(update={"taps": 5, "cascade": True})), 16),
         Case("lacking", Separable(9, 11, (4, 3), (Block(5, 1), Block(5, 6), Block(5, 1))), inside(SMALL, 1), 3),
-        Case("wide", Separable(10, 14, (4, 6), (Block(6, 2), Block(12, 4, 3, 2), Block(12, 3))), inside(WIDE, 2), 4),
+        Case("wide", Separable(6, 10, (4, 6), (Block(6, 2), Block(12, 4, 3, 2), Block(12, 3))), inside(WIDE, 2), 4),
         Case(
             "nibbles",
             Separable(12, 12, (4, 8), (Block(8), Block(8), Block(16, 3, 3, 2)), activations=FOUR_BITS),
@@ -144,7 +144,7 @@ def cases() -> list[Case]:
         Case("one_buffer", MIXED, Sharing(WIDE, maps="on_chip", weight_buffers=1), 9),
         Case("maps_outside", NIBBLES, Sharing(SMALL, weights="on_chip", batch=3), 10),
         Case("weights_outside", NIBBLES, Sharing(SMALL, maps="on_chip"), 11),
-        Case("small_maps", Separable(8, 8, (4, 20), (Block(20, 2, 5),)), inside(NARROW, 2), 15),
+        Case("small_maps", Separable(8, 8, (4, 10), (Block(10, 2, 5),)), inside(NARROW, 2), 15),
         Case("narrow_port", LOADING, Sharing(SMALL, maps="on_chip", port_cycles=2), 16),
         Case("tiny", Separable(8, 8, (4, 4), (Block(4, 1, 3, 2), Block(4, 1, 3, 2), Block(4, 1))), inside(SMALL, 2), 7),
     ]  # fmt: skip
