@@ -50,7 +50,6 @@ CASES = [
     dense_case(ConvSpec("packed_odd", 4, (2, 2), (36, 21), bits=(8, 4, 8)), 12, 3, 1, field=18),
     dense_case(ConvSpec("packed_k3", 5, (4, 4), (4, 8), (3, 3), (1, 1), SAME3, bits=(8, 4, 8)), 1, 4, 2, field=18),
     dense_case(ConvSpec("packed8", 27, (2, 2), (64, 32)), 8, 4, 1, field=18),
-    dense_case(ConvSpec("packed8_wide", 28, (2, 2), (48, 16)), 16, 2, 1, field=18),
     dense_case(ConvSpec("packed8_k3", 29, (4, 4), (4, 8), (3, 3), (1, 1), SAME3), 1, 4, 2, field=18),
     dense_case(ConvSpec("packed8_25_bits", 30, (2, 2), (64, 32)), 8, 4, 1, field=16),
     dense_case(ConvSpec("packed6", 31, (2, 2), (64, 32), bits=(8, 6, 8)), 8, 2, 1, field=18),

@@ -22,7 +22,7 @@ from networks import Block, Separable
 def small_board(folder: Path) -> Path:
     """A PYNQ-Z2 with few block RAMs."""
     text = (files("deepdive.hardware") / "boards" / "pynq-z2.toml").read_text()
-    for before, after in (("bram36 = 140", "bram36 = 4"), ("lut = 53200", "lut = 20000")):
+    for before, after in (("bram36 = 140", "bram36 = 4"), ("lut = 53200", "lut = 10000")):
         assert before in text
         text = text.replace(before, after)
     path = folder / "small.toml"
@@ -38,7 +38,7 @@ def walk(*words: str | Path) -> str:
 
 @pytest.mark.slow
 def test_a_shared_design_walks_the_command_line(tmp_path: Path) -> None:
-    plan = Separable(8, 8, (4, 16), (Block(32), Block(32), Block(32)), features=8, classes=4)
+    plan = Separable(8, 8, (4, 8), (Block(24), Block(24), Block(24)), features=8, classes=4)
     net, build, pictures = tmp_path / "net.onnx", tmp_path / "build", tmp_path / "pictures"
     plan.build(1, name="small", preprocess=Preprocess((8, 8)), labels=tuple("abcd")).save(net)
     pictures.mkdir()
