@@ -9,7 +9,8 @@ from amaranth.hdl import Elaboratable, Module, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from deepdive.backends.verilog.emit import emit, yosys
+from deepdive.backends.verilog.emit import emit
+from deepdive.backends.verilog.yosys import yosys
 from deepdive.errors import DeepDiveError
 from deepdive.hardware.rtl.component import StageComponent
 from deepdive.hardware.rtl.fifo import StreamFifo

