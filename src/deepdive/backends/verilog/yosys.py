@@ -46,7 +46,7 @@ def compiled_yosys() -> Path:
                 if not kept.is_dir():
                     whole.rename(kept)
         except OSError as error:
-            if not kept.is_dir():  # another process was not faster either
+            if not kept.is_dir():  # else another process was faster
                 raise cannot_write(kept, error) from error
     return kept
 
