@@ -1,6 +1,6 @@
 // In the place of Yosys' file of this name: its maps of block RAMs look for files in the folder of the run first. Theirs
 // computes the contents of each block RAM bit by bit, which takes longer than a small stage; ours leaves them out, counts
-// and paths stay the same. The order of bits is theirs (Yosys, techlibs/xilinx/brams_defs.vh).
+// and paths stay the same. The order of the ports' bits is theirs (Yosys, techlibs/xilinx/brams_defs.vh).
 `define PARAMS_INIT_18
 `define PARAMS_INITP_18
 `define PARAMS_INIT_36
@@ -54,43 +54,5 @@
 function [71:0] ival;
 	input integer width;
 	input [71:0] val;
-	if (width == 72)
-		ival = {
-			val[71],
-			val[62],
-			val[53],
-			val[44],
-			val[35],
-			val[26],
-			val[17],
-			val[8],
-			val[70:63],
-			val[61:54],
-			val[52:45],
-			val[43:36],
-			val[34:27],
-			val[25:18],
-			val[16:9],
-			val[7:0]
-		};
-	else if (width == 36)
-		ival = {
-			val[35],
-			val[26],
-			val[17],
-			val[8],
-			val[34:27],
-			val[25:18],
-			val[16:9],
-			val[7:0]
-		};
-	else if (width == 18)
-		ival = {
-			val[17],
-			val[8],
-			val[16:9],
-			val[7:0]
-		};
-	else
-		ival = val;
+	ival = val;
 endfunction
