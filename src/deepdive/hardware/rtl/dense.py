@@ -6,16 +6,16 @@ import numpy as np
 from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Mux, ResetSignal, Signal, Value
 
 from deepdive.errors import DeepDiveError
-from deepdive.hardware.constants import convolution_scales, dense_weights
+from deepdive.hardware.constants import dense_weights
 from deepdive.hardware.memory import Memory
 from deepdive.hardware.rtl.axi import hand_through
 from deepdive.hardware.rtl.component import StageComponent
 from deepdive.hardware.rtl.counters import counter, delayed, next_until
 from deepdive.hardware.rtl.limits import Limits
-from deepdive.hardware.rtl.mac_column import MacShape, moved_up, sign_bits
+from deepdive.hardware.rtl.mac_column import MacShape, handed_over
 from deepdive.hardware.rtl.memories import RomImage, add_ram, address_bits, field_bits, read_rom, rom_image, signed_bits
 from deepdive.hardware.rtl.memory_ports import memory_members
-from deepdive.hardware.rtl.requantizer import Accumulators, RequantizerComponent, Rescaling
+from deepdive.hardware.rtl.requantizer import convolution_requantizer
 from deepdive.hardware.rtl.weight_reader import WeightReader
 from deepdive.hardware.stages.dense import Dense
 from deepdive.hardware.stages.external import ExternalWords
@@ -57,8 +57,7 @@ class DenseComponent(StageComponent):
         self.stage = stage
         words, w_bits = weight_words(stage, node)
         inputs = stage.input.taps * stage.input.lanes
-        if stage.fabric and x.signed:
-            x, self.signs = moved_up(x), sign_bits(x.bits, inputs)
+        x, self.signs = handed_over(x, stage.fabric, inputs)
         self.shape = MacShape(
             inputs=inputs,
             x_bits=stage.input.bits,
@@ -72,11 +71,7 @@ class DenseComponent(StageComponent):
         )
         self.columns.add(self.shape)
         self.image = self._image(words)
-        self.requantizer = RequantizerComponent(
-            Accumulators(stage.output, self.shape.acc_bits, node.acc_range(x)),
-            Rescaling(node.output, node.requantize, convolution_scales(stage, node, x)),
-            stage.name,
-        )
+        self.requantizer = convolution_requantizer(stage, node, x, self.shape.acc_bits)
         self.roms = list(self.requantizer.roms)
         if stage.weights == "external":
             self.reader = WeightReader(ExternalWords(*words.shape))

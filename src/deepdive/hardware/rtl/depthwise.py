@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from amaranth.hdl import Array, Cat, ClockSignal, Instance, Module, ResetSignal, Signal, Value
 
-from deepdive.hardware.constants import convolution_scales, depthwise_weights
+from deepdive.hardware.constants import depthwise_weights
 from deepdive.hardware.rtl.component import StageComponent
 from deepdive.hardware.rtl.counters import counter, delayed, next_until
 from deepdive.hardware.rtl.limits import Limits
-from deepdive.hardware.rtl.mac_column import MacShape, moved_up, sign_bits
+from deepdive.hardware.rtl.mac_column import MacShape, handed_over
 from deepdive.hardware.rtl.memories import address_bits, field_bits, read_rom, rom_image, signed_bits
-from deepdive.hardware.rtl.requantizer import Accumulators, RequantizerComponent, Rescaling
+from deepdive.hardware.rtl.requantizer import convolution_requantizer
 from deepdive.hardware.stages.depthwise import Depthwise
 from deepdive.qnet.feature_map import FeatureMap
 from deepdive.qnet.ops import Conv
@@ -34,8 +34,7 @@ class DepthwiseComponent(StageComponent):
         super().__init__(stage, Limits([depthwise_limits(stage)]))
         self.stage = stage
         words = depthwise_weights(stage, node).transpose(0, 2, 1)  # (group, lane, tap)
-        if stage.fabric and x.signed:
-            x, self.signs = moved_up(x), sign_bits(x.bits, stage.folded.parallel)
+        x, self.signs = handed_over(x, stage.fabric, stage.folded.parallel)
         self.shape = MacShape(
             inputs=stage.folded.parallel,
             x_bits=stage.input.bits,
@@ -49,11 +48,7 @@ class DepthwiseComponent(StageComponent):
         self.columns.add(self.shape)
         memory = self.memory("weights")
         self.weights = rom_image(f"{stage.name}_weights", memory, [field_bits(words, self.shape.w_bits)])
-        self.requantizer = RequantizerComponent(
-            Accumulators(stage.output, self.shape.acc_bits, node.acc_range(x)),
-            Rescaling(node.output, node.requantize, convolution_scales(stage, node, x)),
-            stage.name,
-        )
+        self.requantizer = convolution_requantizer(stage, node, x, self.shape.acc_bits)
         self.roms = [self.weights, *self.requantizer.roms]
 
     def elaborate(self, platform: object) -> Module:

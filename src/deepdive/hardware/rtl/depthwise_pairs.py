@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from amaranth.hdl import Array, Cat, ClockSignal, Instance, Module, Mux, ResetSignal, Signal, Value
 
-from deepdive.hardware.constants import convolution_scales, depthwise_weights
+from deepdive.hardware.constants import depthwise_weights
 from deepdive.hardware.rtl.component import StageComponent
 from deepdive.hardware.rtl.counters import counter, delayed, next_in
 from deepdive.hardware.rtl.fifo import StreamFifo
 from deepdive.hardware.rtl.mac_column import MacShape
 from deepdive.hardware.rtl.memories import field_bits, read_rom, rom_image, signed_bits
-from deepdive.hardware.rtl.requantizer import Accumulators, RequantizerComponent, Rescaling
+from deepdive.hardware.rtl.requantizer import convolution_requantizer
 from deepdive.hardware.stages.depthwise import Depthwise
 from deepdive.hardware.stages.pixel_pair import waiting_beats
 from deepdive.qnet.feature_map import FeatureMap
@@ -44,11 +44,7 @@ class DepthwisePairsComponent(StageComponent):
         self.weights = rom_image(
             f"{stage.name}_weights", self.memory("weights"), [field_bits(words, self.shape.w_bits)]
         )
-        self.requantizer = RequantizerComponent(
-            Accumulators(stage.output, self.shape.acc_bits, node.acc_range(x)),
-            Rescaling(node.output, node.requantize, convolution_scales(stage, node, x)),
-            stage.name,
-        )
+        self.requantizer = convolution_requantizer(stage, node, x, self.shape.acc_bits)
         self.roms = [self.weights, *self.requantizer.roms]
 
     def elaborate(self, platform: object) -> Module:

@@ -25,9 +25,11 @@ def moved_up(x: FeatureMap) -> FeatureMap:
     return replace(x, signed=False, zero_point=tuple(point - x.q_min for point in x.zero_points))
 
 
-def sign_bits(bits: int, count: int) -> int:
-    """The sign bits of so many codes beside each other."""
-    return sum(1 << (bits * (index + 1) - 1) for index in range(count))
+def handed_over(x: FeatureMap, fabric: bool, count: int) -> tuple[FeatureMap, int]:
+    """The map as multipliers see it, and which bits of `count` codes beside each other are inverted for that."""
+    if not fabric or not x.signed:
+        return x, 0
+    return moved_up(x), sum(1 << (x.bits * (index + 1) - 1) for index in range(count))
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,14 @@ from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from deepdive.hardware.constants import Scales
+from deepdive.hardware.constants import Scales, convolution_scales
 from deepdive.hardware.memory import Memory
 from deepdive.hardware.rtl.counters import counter, next_in
 from deepdive.hardware.rtl.memories import RomImage, field_bits, read_rom, rom_image
+from deepdive.hardware.stages import Dense, Depthwise
 from deepdive.hardware.stream import Stream
 from deepdive.qnet.feature_map import FeatureMap
-from deepdive.qnet.ops import Requantize
+from deepdive.qnet.ops import Conv, Linear, Requantize
 
 LATENCY = 5
 """Enabled cycles from an accumulator to its code."""
@@ -195,3 +196,12 @@ def split(word: Value, widths: list[int]) -> list[Value]:
         fields.append(word[start : start + width])
         start += width
     return fields
+
+
+def convolution_requantizer(
+    stage: Dense | Depthwise, node: Conv | Linear, x: FeatureMap, acc_bits: int
+) -> RequantizerComponent:
+    """That of a stage whose multipliers read `x`."""
+    source = Accumulators(stage.output, acc_bits, node.acc_range(x))
+    rescaling = Rescaling(node.output, node.requantize, convolution_scales(stage, node, x))
+    return RequantizerComponent(source, rescaling, stage.name)
