@@ -38,6 +38,10 @@ SIMULATION = (
 SYNTHESIS = (
     "| unit | DSP | LUT | model's LUT off by | BRAM36 | FF | levels |\n| --- | --- | --- | --- | --- | --- | --- |"
 )
+WHOLE = (
+    "| design | units | DSP | unit by unit | LUT | unit by unit | BRAM36 | unit by unit |\n"
+    "| --- | --- | --- | --- | --- | --- | --- | --- |"
+)
 
 
 @dataclass(frozen=True)
@@ -104,27 +108,43 @@ def paper_case(folder: Path, board: str) -> Case:
     return Case(f"the paper's network, {shared} maps equal to the authors', {board}", design, net, images, theirs)
 
 
-def print_synthesis(design: Design, net: QNet, only: list[str]) -> None:
-    """A row a unit, *synthesised* / *modelled*, one unit at a time."""
+def print_synthesis(design: Design, net: QNet, only: list[str]) -> str:
+    """A row a unit, *synthesised* / *modelled*, one unit at a time; returns the cells of all of them together."""
     family = family_of(design.board.part)
+    found: list[tuple[Resources, Resources]] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         verilog.write_project(design, net, folder)
-        sums = [Resources(), Resources()]
         for unit in design.units:
             if only and unit.name not in only:
                 continue
             report = synthesise(folder, design, family=family, units=(unit.name,), jobs=1)[unit.name]
-            sums = [sums[0] + report.resources, sums[1] + unit.resources]
-            print(synthesis_row(unit.name, report.resources, unit.resources), report.logic_depth, "|", flush=True)
-        print(synthesis_row("all", *sums), "|", flush=True)
+            found.append((report.resources, unit.resources))
+            print(synthesis_row(unit.name, *found[-1]), report.logic_depth, "|", flush=True)
+    used, model = (sum(resources, start=Resources()) for resources in zip(*found, strict=True))
+    print(synthesis_row("all", used, model), "|", flush=True)
+    spreads = (spread([off(*unit, kind) for unit in found if getattr(unit[0], kind)]) for kind in KINDS[:3])
+    counts = (f"{count}, {off(used, model, kind):+.1%}" for kind, count in zip(KINDS, both(used, model), strict=True))
+    return " | ".join([f"{len(found)}", *(cell for pair in zip(counts, spreads, strict=False) for cell in pair)])
+
+
+def off(used: Resources, model: Resources, kind: str) -> float:
+    """By what share of what synthesis found the model is wrong."""
+    return float(getattr(model, kind) / getattr(used, kind)) - 1
+
+
+def spread(offs: list[float]) -> str:
+    return f"{min(offs):+.0%} to {max(offs):+.0%}" if offs else "-"
+
+
+def both(used: Resources, model: Resources) -> list[str]:
+    return [f"{getattr(used, kind):,g} / {getattr(model, kind):,g}" for kind in KINDS]
 
 
 def synthesis_row(name: str, used: Resources, model: Resources) -> str:
-    """The cells of a row."""
-    dsp, lut, bram, ff = (f"{getattr(used, kind):,g} / {getattr(model, kind):,g}" for kind in KINDS)
-    off = f"{model.lut / used.lut - 1:+.0%}"
-    return f"| {name} | {dsp} | {lut} | {off} | {bram} | {ff} |"
+    """The cells of a row, without the last."""
+    dsp, lut, bram, ff = both(used, model)
+    return f"| {name} | {dsp} | {lut} | {off(used, model, 'lut'):+.0%} | {bram} | {ff} |"
 
 
 def main() -> None:
@@ -141,16 +161,19 @@ def main() -> None:
     parser.add_argument("--units", nargs="*", default=[], help="synthesise only these")
     given = parser.parse_args()
     print(SYNTHESIS if given.synthesise else SIMULATION, flush=True)
+    whole = []
     for network in given.networks:
         net = shapes_of(network, given.bits)
         design = compile_network(net, board=given.board, dsp_instances=given.dsp_instances)
         label = f"{title(network)}, W{given.bits}A8, {given.board}"
         if given.synthesise:
             print(f"| {label} |", flush=True)
-            print_synthesis(design, net, given.units)
+            whole.append(f"| {label} | {print_synthesis(design, net, given.units)} |")
         else:
             images = random_codes(net, given.frames or enough(design), seed=1)
             print(simulation_row(Case(label, design, net, images, {}), given.jobs), flush=True)
+    if whole:
+        print("", WHOLE, *whole, sep="\n")
     if given.paper:
         print(simulation_row(paper_case(given.paper, given.board), given.jobs), flush=True)
 
