@@ -6,6 +6,7 @@ import itertools
 import re
 import time
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -87,10 +88,10 @@ def test_mobilenet_v2_takes_seconds(mobilenet: QNet) -> None:
     assert outside == ["classifier_linear"]
 
 
-@pytest.mark.parametrize("weight_bits", [4, 8])
-def test_efficientnet_lite0_fits(weight_bits: int) -> None:
+@pytest.mark.parametrize(("weight_bits", "sharing"), [(4, "auto"), (8, "never")])
+def test_efficientnet_lite0_fits(weight_bits: int, sharing: Literal["auto", "never"]) -> None:
     net = efficientnet_lite0(weight_bits=weight_bits)
-    design = compile(net, board="zcu102")
+    design = compile(net, board="zcu102", sharing=sharing)
     check(net, design)
     assert design.fps > 500
 
