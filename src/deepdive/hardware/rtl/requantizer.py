@@ -11,7 +11,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from deepdive.hardware.constants import Scales, convolution_scales
-from deepdive.hardware.memory import Memory
+from deepdive.hardware.memory import Memory, Storage
 from deepdive.hardware.rtl.counters import counter, next_in
 from deepdive.hardware.rtl.memories import RomImage, field_bits, read_rom, rom_image
 from deepdive.hardware.stages import Dense, Depthwise
@@ -89,7 +89,7 @@ class RequantizerComponent(wiring.Component):
         `LATENCY` enabled cycles later: the beat of codes. Both are registers.
     """
 
-    def __init__(self, acc: Accumulators, rescaling: Rescaling, name: str) -> None:
+    def __init__(self, acc: Accumulators, rescaling: Rescaling, name: str, storage: Storage = "auto") -> None:
         output = acc.output
         super().__init__(
             {
@@ -110,7 +110,8 @@ class RequantizerComponent(wiring.Component):
         bits = [field_bits(values[:, [lane]], width) for lane in range(self.lanes) for values, width in fields]
         if all((part == part[0]).all() for part in bits):  # one word for all channels: a constant, no ROM
             bits = [part[:1] for part in bits]
-        memory = Memory(name="scales", depth=len(bits[0]), width=self.lanes * sum(self.widths), read_only=True)
+        size = {"depth": len(bits[0]), "width": self.lanes * sum(self.widths)}
+        memory = Memory(name="scales", **size, read_only=True, storage=storage)
         self.image: RomImage = rom_image(f"{name}_scales", memory, bits)
 
     @property
@@ -201,7 +202,11 @@ def split(word: Value, widths: list[int]) -> list[Value]:
 def convolution_requantizer(
     stage: Dense | Depthwise, node: Conv | Linear, x: FeatureMap, acc_bits: int
 ) -> RequantizerComponent:
-    """That of a stage whose multipliers read `x`."""
+    """That of a stage whose multipliers read `x`.
+
+    Its constants take fewer bits than the contract allows for them, but lie where the contract has them.
+    """
+    held: list[Storage] = [memory.style for memory in stage.memories if memory.name == "scales"]
     source = Accumulators(stage.output, acc_bits, node.acc_range(x))
     rescaling = Rescaling(node.output, node.requantize, convolution_scales(stage, node, x))
-    return RequantizerComponent(source, rescaling, stage.name)
+    return RequantizerComponent(source, rescaling, stage.name, *held)
