@@ -185,6 +185,15 @@ def test_logic_is_shallow(netlist: dict[str, Module], name: str) -> None:
     assert 1 <= path.luts <= DEEPEST, path
 
 
+def test_constants_lie_where_the_contract_has_them() -> None:
+    """These are a bit wider than in the contract, and would lie in block RAM for that alone."""
+    spec = ConvSpec("wide_scales", 1, (2, 2), (150, 150), (3, 3), padding=SAME3, groups=150, bits=(8, 3, 8))
+    component = depthwise_case(spec, 1).component
+    held, (image,) = component.memory("scales"), (rom for rom in component.roms if rom.name.endswith("scales"))
+    assert held.model_copy(update={"width": image.width}).style == "block"
+    assert image.style == held.style == "distributed"
+
+
 def test_cases_are_of_every_kind() -> None:
     def kind(case: StageCase) -> str:
         return case.stage.kind
