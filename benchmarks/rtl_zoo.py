@@ -119,7 +119,7 @@ def print_synthesis(design: Design, net: QNet, only: list[str]) -> str:
             if only and unit.name not in only:
                 continue
             report = synthesise(folder, design, family=family, units=(unit.name,), jobs=1)[unit.name]
-            found.append((report.resources, unit.resources))
+            found.append((report.resources, unit.rtl_resources))
             print(synthesis_row(unit.name, *found[-1]), report.logic_depth, "|", flush=True)
     used, model = (sum(resources, start=Resources()) for resources in zip(*found, strict=True))
     print(synthesis_row("all", used, model), "|", flush=True)

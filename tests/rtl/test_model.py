@@ -102,6 +102,7 @@ CASES = [
     ),
     add_case("add", 12, (4, 4, 16), 4),
     pool_case("pool", 13, FeatureMap("x", (7, 7, 64), 8, zero_point=3), 4),
+    pool_case("pool_small", 23, FeatureMap("x", (2, 2, 512), 8), 1),
     channel_scale_case("scale", 14, (4, 4, 64), 8),
     table_case("table", 15, FeatureMap("x", (2, 2, 8), 8), 4, FeatureMap("y", (2, 2, 8), 8)),
     max_pool_case(ConvSpec("max_pool", 16, (6, 6), (16, 16), (3, 3), (2, 2), SAME3), 8),

@@ -18,6 +18,7 @@ from deepdive.hardware.rtl.component import StageComponent
 from deepdive.hardware.rtl.dsp_column import mac_column
 from deepdive.hardware.rtl.memories import MEMORY_MODULES, memory_module
 from deepdive.hardware.rtl.memory_ports import external_memories
+from deepdive.hardware.rtl.shared_body import SharedBodyComponent
 from deepdive.hardware.stages import PointwiseFolding, SharedBody, SharedFolding
 from deepdive.hardware.units import Unit
 from deepdive.qnet import QNet
@@ -228,3 +229,17 @@ def test_codes(run: tuple[str, Path], name: str) -> None:
         assert moved.broken == 0
         assert moved.read > 0
         assert (moved.written > 0) == memory.writes
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_memories_are_those_of_the_contract(name: str) -> None:
+    """Of constants: as deep and as wide as the model counts them for RTL."""
+    component, case = CASES[name].component, CASES[name]
+    assert isinstance(component, SharedBodyComponent)
+    held = {memory.name: (memory.depth, memory.width) for memory in case.stage.rtl_memories}
+    found = {name: (image.depth, image.width) for name, image in component.words.items()}
+    if component.loader:
+        buffers = case.stage.weight_buffers
+        found = {store.name: (buffers * max(store.rows), store.width) for store in component.loader.stores}
+    assert found
+    assert found.items() <= held.items()

@@ -247,7 +247,7 @@ def synthesise(
     family = family_of(project.design.board.part)
     with progress("synthesising") as step:
         found = count(project.path / "rtl", project.design, family=family, units=tuple(unit or ()), progress=step)
-    modelled = {part.name: part.resources for part in project.design.units}
+    modelled = {part.name: part.rtl_resources for part in project.design.units}
     if as_json:
         print_json(
             {

@@ -30,8 +30,9 @@ from deepdive.hardware.stages import (
 )
 from deepdive.hardware.stages.arithmetic import pair_field
 from deepdive.hardware.stages.external import MEMORY_WORD_BYTES, PORT
-from deepdive.hardware.stages.shared_body import CONTROL, SCALE_BITS, table_memory, without_memories
+from deepdive.hardware.stages.shared_body import CONTROL, SCALE_BITS, table_memory
 from deepdive.hardware.stages.shared_chain import CODE_BITS, Common, tables_behind
+from deepdive.hardware.stages.stage import without_memories
 from deepdive.hardware.stages.taps import taps_of
 from deepdive.hardware.stream import Stream
 

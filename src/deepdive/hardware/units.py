@@ -100,6 +100,12 @@ class Unit(BaseModel):
         parts = [stage.resources() for stage in self.stages] + [stream.resources for stream in self.streams]
         return Resources.total(parts)
 
+    @property
+    def rtl_resources(self) -> Resources:
+        """The same in RTL."""
+        parts = [stage.rtl_resources() for stage in self.stages] + [stream.resources for stream in self.streams]
+        return Resources.total(parts)
+
 
 def ends(name: str, stages: Sequence[Stage]) -> tuple[Stream, Stream]:
     """The stream that no stage writes and the stream that no stage reads.

@@ -62,6 +62,7 @@ class UnitRow:
     bottleneck: str
     multipliers: int
     resources: Resources
+    rtl_resources: Resources
     turns: tuple[Turn, ...] = ()
     """Of a unit that blocks share, in the order in which they run; none in a streamed unit."""
 
@@ -161,6 +162,7 @@ def unit_row(unit: Unit) -> UnitRow:
         bottleneck=unit.bottleneck.name,
         multipliers=unit.multipliers,
         resources=unit.resources,
+        rtl_resources=unit.rtl_resources,
         turns=tuple(turn for stage in unit.stages if isinstance(stage, SharedBody) for turn in turns(stage)),
     )
 

@@ -106,7 +106,7 @@ def print_synthesis(report: Report, console: Console) -> None:
         table.add_column(heading, justify="right")
     table.add_column("longest path")
     for row, found in report.counted:
-        ours, theirs = row.resources, found.resources
+        ours, theirs = row.rtl_resources, found.resources
         counts = (f"{theirs.dsp:,} / {ours.dsp:,}", f"{theirs.lut:,} / {ours.lut:,}")
         memories = f"{theirs.bram36:g} / {ours.bram36:g}"
         table.add_row(row.name, *counts, memories, str(found.logic_depth), escape(found.longest_path))

@@ -87,8 +87,8 @@ class SharedBodyComponent(StageComponent):
         for part, layers in self.datapath.layers.items():
             for what, rows in (("weights", layers.weight_rows()), ("scales", layers.scale_rows())):
                 bits = np.concatenate(rows)
-                memory = Memory(name=what, depth=len(bits), width=bits.shape[1], read_only=True)
-                images[f"{part}_{what}"] = rom_image(f"{self.stage.name}_{part}_{what}", memory, [bits])
+                name = f"{part}_{what}"
+                images[name] = rom_image(f"{self.stage.name}_{name}", self.memory(name), [bits])
         return images
 
     def _table(self) -> RomImage | None:
@@ -132,8 +132,7 @@ class SharedBodyComponent(StageComponent):
 
     def _ram(self, m: Module, name: str) -> RamPorts:
         """Both halves of a memory of maps, one behind the other."""
-        half = self.memory(name)
-        return add_ram(m, Memory(name=name, depth=2 * half.depth, width=half.width, storage=half.style))
+        return add_ram(m, self.memory(name))
 
     def _load(self, m: Module, ram: RamPorts | None, full: Signal, resting: Value) -> tuple[Signal, Signal, Signal]:
         """Frames into memory: (a half is full, which one, frames in it)."""

@@ -57,9 +57,9 @@ class SharedDatapath(wiring.Component):
     """Words of a map in, words of the next one out.
 
     A part that some blocks have stands between a route and a select, which are nothing but gates: the descriptor says
-    which way the block's beats go. `quiet` says that no beat is left over of the frames that came, as far as that does
-    not follow from all outputs being there. `rest` is low while a block runs. While `factors` is high words are no map
-    but factors.
+    which way the block's beats go. `quiet` says that no beat was left over a cycle ago of the frames that came, as far
+    as that does not follow from all outputs being there. `rest` is low while a block runs. While `factors` is high
+    words are no map but factors.
     """
 
     def __init__(self, body: SharedBody, net: QNet) -> None:
@@ -208,7 +208,8 @@ class SharedDatapath(wiring.Component):
         for name in PADDING:
             if name in self.parts:
                 quiet = quiet & self.parts[name].between_pixels
-        m.d.comb += self.quiet.eq(quiet)
+        # A register: what follows from it is as deep again. None comes any more when all outputs are there.
+        m.d.sync += self.quiet.eq(quiet)
 
     def _fifo(self, m: Module, name: str, source: Any) -> Any:
         """As deep as the block that needs most asks for."""

@@ -13,11 +13,9 @@ from deepdive.hardware.rtl.mac_column import moved_up
 from deepdive.hardware.rtl.memories import field_bits, signed_bits
 from deepdive.hardware.rtl.requantizer import Rescaling
 from deepdive.hardware.stages import Dense, Depthwise
+from deepdive.hardware.stages.shared_body import DROP_BITS, MULT_BITS
 from deepdive.hardware.stages.shared_chain import CODE_BITS
 from deepdive.qnet import Conv, FeatureMap, Linear, Requantize
-
-MULT_BITS, DROP_BITS = 16, 6
-"""Of a scale word, as in ``deepdive/requantize.h``; the bias above them."""
 
 
 def unsigned(x: FeatureMap) -> FeatureMap:

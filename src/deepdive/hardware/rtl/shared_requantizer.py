@@ -9,7 +9,8 @@ from amaranth.lib.wiring import In, Out
 from deepdive.hardware.rtl.counters import counter, next_until
 from deepdive.hardware.rtl.limits import Limit
 from deepdive.hardware.rtl.requantizer import LATENCY
-from deepdive.hardware.rtl.shared_layers import DROP_BITS, MULT_BITS, Precision, Rescaled
+from deepdive.hardware.rtl.shared_layers import Precision, Rescaled
+from deepdive.hardware.stages.shared_body import DROP_BITS, MULT_BITS
 from deepdive.hardware.stages.shared_chain import CODE_BITS
 
 

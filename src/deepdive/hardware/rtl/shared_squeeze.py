@@ -16,16 +16,10 @@ from deepdive.hardware.rtl.limits import Limits
 from deepdive.hardware.rtl.memories import RamPorts
 from deepdive.hardware.rtl.pool import GlobalAveragePoolComponent, pool_limits
 from deepdive.hardware.rtl.requantizer import Rescaling
-from deepdive.hardware.rtl.shared_layers import (
-    DROP_BITS,
-    MULT_BITS,
-    Rescaled,
-    precision,
-    unsigned,
-    unsigned_codes,
-)
+from deepdive.hardware.rtl.shared_layers import Rescaled, precision, unsigned, unsigned_codes
 from deepdive.hardware.rtl.shared_requantizer import SharedRequantizer, requantizer_limits
 from deepdive.hardware.stages import ChannelScale, GlobalAveragePool
+from deepdive.hardware.stages.shared_body import DROP_BITS, MULT_BITS
 from deepdive.qnet import ChannelScale as ChannelScaleNode
 from deepdive.qnet import FeatureMap, GlobalAvgPool, QNet, Requantize
 

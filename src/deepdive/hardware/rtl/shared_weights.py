@@ -215,13 +215,10 @@ class SharedWeights(wiring.Component):
 
     def _memories(self, m: Module, held: Held, fill: Signal, use: Signal) -> None:
         """The memories, both buffers in one, one behind the other."""
-        buffers = self.stage.weight_buffers
         most = len(held.words) // WORD_BITS
         for index, store in enumerate(self.stores):
             depth = max(store.rows)
-            # In what the contract counts for a buffer: one memory of both might go elsewhere.
-            kind = next(memory for memory in self.stage.memories if memory.name == store.name).style
-            ram = add_ram(m, Memory(name=store.name, depth=buffers * depth, width=store.width, storage=kind))
+            ram = add_ram(m, next(memory for memory in self.stage.rtl_memories if memory.name == store.name))
             row = held.words[(most - store.parts) * WORD_BITS :]
             m.d.comb += [
                 ram.write_enable.eq(held.now & (held.store == index)),

@@ -45,7 +45,9 @@ class GlobalAveragePool(Pipe):
         )
 
     def resources(self) -> Resources:
-        """Memories, requantizers, an adder a lane, and counters."""
+        """Memories, requantizers, an adder a lane, and counters of groups and pixels (fitted)."""
         sums = self.input.lanes * self.requantizer.acc_bits
-        own = Resources(lut=sums + 30, ff=2 * sums + 60)
+        pixels = self.input.height * self.input.width
+        counters = (self.input.groups - 1).bit_length() + 2 * (pixels - 1).bit_length() + 5
+        own = Resources(lut=sums + max(counters - 2 * self.input.lanes, 0), ff=2 * sums + 60)
         return own + self.requantizer.resources(self.output) + total(self.memories)

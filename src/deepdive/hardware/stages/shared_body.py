@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -23,7 +22,7 @@ from deepdive.hardware.stages.shared_chain import (
     fifos,
     tables_behind,
 )
-from deepdive.hardware.stages.stage import Pipe, Stage
+from deepdive.hardware.stages.stage import Pipe, Stage, without_memories
 from deepdive.hardware.stages.table import Table
 
 START_CYCLES = 30
@@ -35,6 +34,12 @@ MEMORY_CYCLES = 150
 
 SCALE_BITS = 64
 """Bias, mult and shift of a channel; as in ``deepdive/requantize.h``."""
+
+MULT_BITS, DROP_BITS = 16, 6
+"""What of them is no bias."""
+
+MAPS = ("came", "between", "goes")
+"""Memories of maps that rest on chip."""
 
 CONTROL = Resources(lut=20, ff=200)
 """Counters of one part with limits that change from block to block, and its share of the descriptor; fitted."""
@@ -290,6 +295,26 @@ class SharedBody(Pipe):
         tables = self.table_memories()
         return (*found.values(), *tables, *(self.map_memories() if self.maps == "on_chip" else ()))
 
+    @property
+    def rtl_memories(self) -> tuple[Memory, ...]:
+        """Both buffers, or halves, in one memory, one behind the other, in the primitive of one; scales as narrow as
+        accumulators allow. C++ needs an array for each, and has scales in words of 64 bits."""
+        return tuple(self._in_rtl(memory) for memory in self.memories)
+
+    def _in_rtl(self, memory: Memory) -> Memory:
+        part, _, what = memory.name.partition("_")
+        width, depth = memory.width, memory.depth * memory.banks
+        if what == "scales":
+            width = memory.width // SCALE_BITS * (MULT_BITS + DROP_BITS + self._acc_bits(part))
+        elif what != "weights" and memory.name not in MAPS:
+            return memory
+        return memory.model_copy(update={"width": width, "depth": depth, "banks": 1, "storage": memory.style})
+
+    def _acc_bits(self, part: str) -> int:
+        """Of the widest accumulator of a part."""
+        layers = (stage for block in self.blocks for stage in self.chain(block) if stage.name == part)
+        return max(stage.requantizer.acc_bits for stage in layers if isinstance(stage, Dense | Depthwise))
+
     def table_memories(self) -> tuple[Memory, ...]:
         """All blocks' tables behind each part, on chip."""
         lanes = {"depthwise": self.folding.middle_lanes}
@@ -305,7 +330,7 @@ class SharedBody(Pipe):
         inner = max((self.inner_words(index)[1] for index in range(1, len(self.blocks))), default=0)
         came, goes = (self.batch * self.words(stream.shape) for stream in (self.input, self.output))
         width = self.folding.memory_lanes * CODE_BITS
-        depths = {"came": came, "between": inner, "goes": goes}
+        depths = dict(zip(MAPS, (came, inner, goes), strict=True))
         return tuple(Memory(name=name, depth=depth, width=width, banks=2) for name, depth in depths.items() if depth)
 
     def resources(self) -> Resources:
@@ -336,19 +361,6 @@ def table_memory(part: str, lanes: int, tables: int) -> Memory:
         banks=lanes,
         read_only=True,
         storage="block",
-    )
-
-
-@lru_cache(maxsize=1 << 15)
-def without_memories(stage: Stage) -> Resources:
-    """What a stage costs besides its memories."""
-    all_of_it, memories = stage.resources(), total(stage.memories)
-    return Resources(
-        dsp=all_of_it.dsp,
-        lut=all_of_it.lut - memories.lut,
-        ff=all_of_it.ff,
-        bram36=all_of_it.bram36 - memories.bram36,
-        uram=all_of_it.uram,
     )
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from functools import lru_cache
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from deepdive.hardware.memory import Memory
+from deepdive.hardware.memory import Memory, total
 from deepdive.hardware.resources import Resources
 from deepdive.hardware.stream import Stream
 
@@ -94,6 +95,11 @@ class Stage(BaseModel):
         return ()
 
     @property
+    def rtl_memories(self) -> tuple[Memory, ...]:
+        """The same in RTL, which may join some."""
+        return self.memories
+
+    @property
     def external_bytes(self) -> int:
         """Bytes a frame read from external memory."""
         return 0
@@ -101,6 +107,23 @@ class Stage(BaseModel):
     @abstractmethod
     def resources(self) -> Resources:
         """Modelled cost of the stage without its FIFOs."""
+
+    def rtl_resources(self) -> Resources:
+        """The same in RTL."""
+        return without_memories(self) + total(self.rtl_memories)
+
+
+@lru_cache(maxsize=1 << 15)
+def without_memories(stage: Stage) -> Resources:
+    """What a stage costs besides its memories."""
+    all_of_it, memories = stage.resources(), total(stage.memories)
+    return Resources(
+        dsp=all_of_it.dsp,
+        lut=all_of_it.lut - memories.lut,
+        ff=all_of_it.ff,
+        bram36=all_of_it.bram36 - memories.bram36,
+        uram=all_of_it.uram,
+    )
 
 
 class Pipe(Stage):
