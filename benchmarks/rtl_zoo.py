@@ -165,7 +165,7 @@ def main() -> None:
     for network in given.networks:
         net = shapes_of(network, given.bits)
         design = compile_network(net, board=given.board, dsp_instances=given.dsp_instances)
-        label = f"{title(network)}, W{given.bits}A8, {given.board}"
+        label = f"{title(network)}, W{given.bits}A8, {given.board}{', DSP instances' * given.dsp_instances}"
         if given.synthesise:
             print(f"| {label} |", flush=True)
             whole.append(f"| {label} | {print_synthesis(design, net, given.units)} |")
