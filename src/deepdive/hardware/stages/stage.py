@@ -122,7 +122,7 @@ def without_memories(stage: Stage) -> Resources:
         lut=all_of_it.lut - memories.lut,
         ff=all_of_it.ff,
         bram36=all_of_it.bram36 - memories.bram36,
-        uram=all_of_it.uram,
+        uram=all_of_it.uram - memories.uram,
     )
 
 
