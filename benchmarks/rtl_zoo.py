@@ -121,29 +121,32 @@ def print_synthesis(design: Design, net: QNet, only: list[str]) -> str:
             report = synthesise(folder, design, family=family, units=(unit.name,), jobs=1)[unit.name]
             found.append((report.resources, unit.rtl_resources))
             print(synthesis_row(unit.name, *found[-1]), report.logic_depth, "|", flush=True)
-    used, model = (sum(resources, start=Resources()) for resources in zip(*found, strict=True))
+    used, model = (Resources.total(one[side] for one in found) for side in (0, 1))
     print(synthesis_row("all", used, model), "|", flush=True)
-    spreads = (spread([off(*unit, kind) for unit in found if getattr(unit[0], kind)]) for kind in KINDS[:3])
-    counts = (f"{count}, {off(used, model, kind):+.1%}" for kind, count in zip(KINDS, both(used, model), strict=True))
-    return " | ".join([f"{len(found)}", *(cell for pair in zip(counts, spreads, strict=False) for cell in pair)])
+    cells = [f"{len(found)}"]
+    for kind in KINDS[:3]:
+        cells += [f"{both(used, model, kind)}, {off(used, model, kind):+.1%}", spread(found, kind)]
+    return " | ".join(cells)
 
 
 def off(used: Resources, model: Resources, kind: str) -> float:
-    """By what share of what synthesis found the model is wrong."""
-    return float(getattr(model, kind) / getattr(used, kind)) - 1
+    """By what share of what synthesis found the model is wrong; nan where it found none."""
+    return float(getattr(model, kind) / (getattr(used, kind) or math.nan)) - 1
 
 
-def spread(offs: list[float]) -> str:
+def spread(units: list[tuple[Resources, Resources]], kind: str) -> str:
+    """How far the model of single units is off, of those that have some."""
+    offs = [off(*unit, kind) for unit in units if getattr(unit[0], kind)]
     return f"{min(offs):+.0%} to {max(offs):+.0%}" if offs else "-"
 
 
-def both(used: Resources, model: Resources) -> list[str]:
-    return [f"{getattr(used, kind):,g} / {getattr(model, kind):,g}" for kind in KINDS]
+def both(used: Resources, model: Resources, kind: str) -> str:
+    return f"{getattr(used, kind):,g} / {getattr(model, kind):,g}"
 
 
 def synthesis_row(name: str, used: Resources, model: Resources) -> str:
     """The cells of a row, without the last."""
-    dsp, lut, bram, ff = both(used, model)
+    dsp, lut, bram, ff = (both(used, model, kind) for kind in KINDS)
     return f"| {name} | {dsp} | {lut} | {off(used, model, 'lut'):+.0%} | {bram} | {ff} |"
 
 

@@ -62,7 +62,6 @@ class UnitRow:
     bottleneck: str
     multipliers: int
     resources: Resources
-    rtl_resources: Resources
     turns: tuple[Turn, ...] = ()
     """Of a unit that blocks share, in the order in which they run; none in a streamed unit."""
 
@@ -114,10 +113,11 @@ class Report:
             "synthesis": {name: found.model_dump() for name, found in self.synthesis.items()},
         }
 
-    @property
-    def counted(self) -> tuple[tuple[UnitRow, UnitSynthesis], ...]:
-        """The units that were synthesised, modelled and synthesised."""
-        return tuple((row, self.synthesis[row.name]) for row in self.rows if row.name in self.synthesis)
+    @cached_property
+    def counted(self) -> tuple[tuple[str, Resources, UnitSynthesis], ...]:
+        """The units that were synthesised: their names, modelled as RTL has them, and synthesised."""
+        units = (unit for unit in self.design.units if unit.name in self.synthesis)
+        return tuple((unit.name, unit.rtl_resources, self.synthesis[unit.name]) for unit in units)
 
     @property
     def rows(self) -> tuple[UnitRow, ...]:
@@ -162,7 +162,6 @@ def unit_row(unit: Unit) -> UnitRow:
         bottleneck=unit.bottleneck.name,
         multipliers=unit.multipliers,
         resources=unit.resources,
-        rtl_resources=unit.rtl_resources,
         turns=tuple(turn for stage in unit.stages if isinstance(stage, SharedBody) for turn in turns(stage)),
     )
 

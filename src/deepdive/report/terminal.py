@@ -105,11 +105,11 @@ def print_synthesis(report: Report, console: Console) -> None:
     for heading in ("DSP", "LUT", "BRAM36", "LUT levels"):
         table.add_column(heading, justify="right")
     table.add_column("longest path")
-    for row, found in report.counted:
-        ours, theirs = row.rtl_resources, found.resources
+    for name, ours, found in report.counted:
+        theirs = found.resources
         counts = (f"{theirs.dsp:,} / {ours.dsp:,}", f"{theirs.lut:,} / {ours.lut:,}")
         memories = f"{theirs.bram36:g} / {ours.bram36:g}"
-        table.add_row(row.name, *counts, memories, str(found.logic_depth), escape(found.longest_path))
+        table.add_row(name, *counts, memories, str(found.logic_depth), escape(found.longest_path))
     console.print(table)
 
 

@@ -54,7 +54,7 @@ class StageComponent(wiring.Component):
 
     def memory(self, name: str) -> Memory:
         """The contract's memory of that name."""
-        return next(memory for memory in self.contract.rtl_memories if memory.name == name)
+        return self.contract.rtl_memory(name)
 
 
 def connect(m: Module, source: Any, target: Any) -> None:

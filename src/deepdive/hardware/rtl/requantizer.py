@@ -110,8 +110,8 @@ class RequantizerComponent(wiring.Component):
         bits = [field_bits(values[:, [lane]], width) for lane in range(self.lanes) for values, width in fields]
         if all((part == part[0]).all() for part in bits):  # one word for all channels: a constant, no ROM
             bits = [part[:1] for part in bits]
-        size = {"depth": len(bits[0]), "width": self.lanes * sum(self.widths)}
-        memory = Memory(name="scales", **size, read_only=True, storage=storage)
+        width = self.lanes * sum(self.widths)
+        memory = Memory(name="scales", depth=len(bits[0]), width=width, read_only=True, storage=storage)
         self.image: RomImage = rom_image(f"{name}_scales", memory, bits)
 
     @property
@@ -206,7 +206,7 @@ def convolution_requantizer(
 
     Its constants take fewer bits than the contract allows for them, but lie where the contract has them.
     """
-    held: list[Storage] = [memory.style for memory in stage.memories if memory.name == "scales"]
+    storage: Storage = next((memory.style for memory in stage.memories if memory.name == "scales"), "auto")
     source = Accumulators(stage.output, acc_bits, node.acc_range(x))
     rescaling = Rescaling(node.output, node.requantize, convolution_scales(stage, node, x))
-    return RequantizerComponent(source, rescaling, stage.name, *held)
+    return RequantizerComponent(source, rescaling, stage.name, storage)

@@ -218,7 +218,7 @@ class SharedWeights(wiring.Component):
         most = len(held.words) // WORD_BITS
         for index, store in enumerate(self.stores):
             depth = max(store.rows)
-            ram = add_ram(m, next(memory for memory in self.stage.rtl_memories if memory.name == store.name))
+            ram = add_ram(m, self.stage.rtl_memory(store.name))
             row = held.words[(most - store.parts) * WORD_BITS :]
             m.d.comb += [
                 ram.write_enable.eq(held.now & (held.store == index)),

@@ -99,6 +99,10 @@ class Stage(BaseModel):
         """The same in RTL, which may join some."""
         return self.memories
 
+    def rtl_memory(self, name: str) -> Memory:
+        """That of this name in RTL."""
+        return next(memory for memory in self.rtl_memories if memory.name == name)
+
     @property
     def external_bytes(self) -> int:
         """Bytes a frame read from external memory."""
